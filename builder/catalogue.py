@@ -1,0 +1,37 @@
+"""Every provider type there is to choose from, and the packages upstream says each one needs.
+
+requirements/upstream-providers.yaml holds it; `build.py lock` writes that file from the pinned llama-stack.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from builder import paths
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """API -> provider type -> upstream's description of it."""
+
+    entries: dict[str, dict[str, dict[str, Any]]]
+
+    @property
+    def apis(self) -> list[str]:
+        """The APIs that can have providers."""
+        return list(self.entries)
+
+    def types(self, api: str) -> list[str]:
+        """The provider types of an API; empty for an API that has none."""
+        return list(self.entries.get(api, {}))
+
+    def packages(self, api: str, provider_type: str) -> list[str]:
+        """The requirements upstream lists for a provider type; empty for an external provider."""
+        return list(self.entries.get(api, {}).get(provider_type, {}).get("pip_packages", []))
+
+
+def load(path: Path = paths.UPSTREAM_PROVIDERS) -> Catalogue:
+    """Read the catalogue that belongs to the pinned llama-stack."""
+    return Catalogue(yaml.safe_load(path.read_text(encoding="utf-8")))

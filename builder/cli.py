@@ -1,0 +1,145 @@
+"""The command line: what the words mean, one call each, one line if it goes wrong."""
+
+import argparse
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder import paths, platforms, progress, tags
+from builder.errors import KitError
+
+COMMANDS = ("lock", "run", "test")
+INTERRUPTED = 130
+
+EPILOG = """\
+commands:
+  build.py --tag NAME[:TAG]      build and verify an image (this page)
+  build.py run --tag NAME[:TAG]  serve an image built here, with or without an engine
+  build.py lock [--upgrade]      look up package versions anew, and say what moved
+  build.py test [PYTEST ...]     run the kit's tests
+
+examples:
+  python build.py --tag llama-stack:0.3.3
+  python build.py --tag registry.internal/ai/llama-stack:0.3.3 --run-config my-run.yaml
+  python build.py --tag llama-stack:milvus --with vector_io=inline::milvus
+
+exit codes: 0 done, 1 failed, 2 usage, 65 a file of yours is wrong, 69 a service is unreachable or refuses,
+73 output cannot be written, 78 a run config is wrong, 130 interrupted. DEBUG=1 shows tracebacks.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    try:
+        return _dispatch(arguments)
+    except KitError as error:
+        _report(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        progress.err.print("interrupted; nothing half-written is left, and the next build goes on from here")
+        return INTERRUPTED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _report(KitError(f"{where}{error.strerror or error}"))
+        return KitError.exit_code
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    rest = list(arguments[1:] if command else arguments)
+    if command == "test":
+        from builder.commands import test
+
+        return test.test(rest)
+    if command == "lock":
+        _lock(rest)
+    elif command == "run":
+        _run(rest)
+    else:
+        _build(rest)
+    return 0
+
+
+def _build(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="build.py",
+        description="Build a Llama Stack distribution image and verify it. No container engine is needed; one that "
+        "answers (Docker or Podman) gets the image loaded and verifies it under OpenShift's restrictions.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    host = platforms.of_machine(platform.machine()).name
+    add = parser.add_argument
+    add("--tag", required=True, metavar="NAME[:TAG]", help="the image's name, as in llama-stack:0.3.3")
+    add("--run-config", type=Path, default=paths.RUN_CONFIG, metavar="PATH", help="baked in (default: run.yaml)")
+    add("--with", action="append", default=[], dest="added", metavar="API=TYPE", help="ship this provider too")
+    add("--without", action="append", default=[], dest="removed", metavar="API=TYPE", help="leave this provider out")
+    add("--platform", default=host, metavar="LIST", help=f"linux/amd64, linux/arm64 or both (default: {host})")
+    add("--output", type=Path, metavar="PATH", help="the archive (default: dist/NAME-TAG.tar)")
+    add("--debian-mirror", metavar="URL", help="where dists/ and pool/ are (default: DEBIAN_MIRROR, apt's sources)")
+    add("--locked", action="store_true", help="fail rather than use another Debian version than the locked one")
+    add("--no-load", action="store_false", dest="load", help="do not load it into an engine")
+    add("--no-verify", action="store_false", dest="verify", help="do not start it")
+    add("--json", action="store_true", help="print the result as JSON")
+    options = parser.parse_args(arguments)
+    tag = tags.parse(options.tag)
+    chosen = tuple(platforms.parse(name) for name in dict.fromkeys(options.platform.split(",")))
+    from builder.commands import build
+
+    build.build(
+        build.Options(
+            tag=tag,
+            platforms=chosen,
+            run_config=options.run_config,
+            output=options.output or paths.DIST / tag.file_name,
+            added=tuple(options.added),
+            removed=tuple(options.removed),
+            debian_mirror=options.debian_mirror,
+            locked=options.locked,
+            load=options.load,
+            verify=options.verify,
+            json=options.json,
+        )
+    )
+
+
+def _lock(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="build.py lock", description="Write the locks in requirements/ anew and say what moved."
+    )
+    parser.add_argument("--upgrade", action="store_true", help="move every package to the newest version that fits")
+    parser.add_argument("--debian-mirror", metavar="URL", help="where dists/ and pool/ are")
+    options = parser.parse_args(arguments)
+    from builder.commands import lock
+
+    lock.update(upgrade=options.upgrade, debian_mirror=options.debian_mirror)
+
+
+def _run(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="build.py run", description="Serve an image built here on 127.0.0.1, with an engine or without one."
+    )
+    parser.add_argument("--tag", required=True, metavar="NAME[:TAG]", help="the tag it was built with")
+    parser.add_argument("--port", type=int, default=8321, help="on 127.0.0.1 (default: 8321)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep state here (default: build/data/NAME-TAG)")
+    parser.add_argument("--env", action="append", default=[], metavar="NAME[=VALUE]", help="for run.yaml's ${env.NAME}")
+    options = parser.parse_args(arguments)
+    environment = {}
+    for item in options.env:
+        name, equals, value = item.partition("=")
+        environment[name] = value if equals else os.environ.get(name, "")
+    from builder.commands import run as runner
+
+    runner.run(tags.parse(options.tag), options.port, options.data, environment)
+
+
+def _report(error: KitError) -> None:
+    if os.environ.get("DEBUG"):
+        traceback.print_exception(error, file=sys.stderr)
+    progress.err.print("[red]error:[/red] ", end="")
+    progress.err.print(error.message, markup=False)
+    if error.advice:
+        progress.err.print(f"  -> {error.advice}", markup=False)

@@ -1,0 +1,51 @@
+"""Run another program and make its failure readable."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from builder.errors import KitError
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    failure: str,
+    error: type[KitError] = KitError,
+    advice: str = "",
+    stdin: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Run `command` and return its standard output.
+
+    A non-zero exit raises `error` with `failure`, the end of what the program said, and `advice`.
+    """
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **environment} if environment else None,
+        )
+    except OSError as problem:
+        raise KitError(f"{failure}: {words[0]} cannot be run: {problem.strerror}") from problem
+    if done.returncode:
+        raise error(f"{failure}:\n{last_lines(done.stderr or done.stdout)}", advice)
+    return done.stdout
+
+
+def last_lines(text: str, count: int = 25) -> str:
+    """The end of a program's output, indented, for a message."""
+    return "\n".join("  " + line for line in text.strip().splitlines()[-count:])
+
+
+def uv() -> str:
+    """The uv of this environment, whatever is on PATH."""
+    beside = shutil.which("uv", path=str(Path(sys.executable).parent))
+    return beside or "uv"

@@ -1,0 +1,82 @@
+"""Download files over HTTP and check them by hash."""
+
+import hashlib
+from pathlib import Path
+
+import requests
+import truststore
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from builder.errors import KitError, UnreachableError
+
+TIMEOUT = (10, 60)
+"""Seconds to connect, and between two reads."""
+
+
+class NotThereError(UnreachableError):
+    """The server answers that it does not have the file."""
+
+
+def session() -> requests.Session:
+    """An HTTP session that trusts what the system trusts and retries what is worth retrying."""
+    truststore.inject_into_ssl()
+    made = requests.Session()
+    retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+    made.mount("http://", HTTPAdapter(max_retries=retry, pool_maxsize=8))
+    made.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=8))
+    return made
+
+
+def get(http: requests.Session, address: str) -> bytes:
+    """The content at `address`. Raises NotThereError for 404 and 410, else UnreachableError."""
+    try:
+        response = http.get(address, timeout=TIMEOUT)
+    except requests.RequestException as error:
+        raise UnreachableError(f"{address}: {_cause(error)}", "check the address, the proxy and the CA") from error
+    if response.status_code in (404, 410):
+        raise NotThereError(f"{address}: the server does not have it ({response.status_code})")
+    if not response.ok:
+        raise UnreachableError(f"{address}: the server answers {response.status_code} {response.reason}")
+    return response.content
+
+
+def checked(content: bytes, sha256: str, name: str) -> bytes:
+    """`content` if its SHA-256 is the expected one; otherwise an error that names both."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise KitError(
+            f"{name} is not the file that was locked\n  expected sha256 {sha256}\n  received sha256 {found}",
+            "the mirror or a proxy on the way changed it; do not use it. `build.py lock` looks versions up anew",
+        )
+    return content
+
+
+def cached(http: requests.Session, addresses: list[str], sha256: str, cache: Path) -> bytes:
+    """The file with this hash, from `cache` or the first address that has it; kept in `cache`."""
+    kept = cache / sha256
+    if kept.is_file():
+        content = kept.read_bytes()
+        if hashlib.sha256(content).hexdigest() == sha256:
+            return content
+    missing: NotThereError | None = None
+    for address in addresses:
+        try:
+            content = checked(get(http, address), sha256, address)
+        except NotThereError as error:
+            missing = missing or error
+            continue
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_suffix(".part")
+        draft.write_bytes(content)
+        draft.replace(kept)
+        return content
+    raise missing or NotThereError("no address to download from")
+
+
+def _cause(error: requests.RequestException) -> str:
+    """The innermost reason, which says more than the chain of wrappers around it."""
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    return str(cause) or type(cause).__name__

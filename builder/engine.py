@@ -1,0 +1,116 @@
+"""A container engine, Docker or Podman, through the docker SDK: found if one answers, never needed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound
+from docker.models.containers import Container
+
+from builder.errors import KitError, UnreachableError
+from builder.tags import Tag
+
+PORT = "8321/tcp"
+
+HARDENED: dict[str, Any] = {
+    "read_only": True,
+    "tmpfs": {"/tmp": ""},  # noqa: S108 - a path in the container
+    "volumes": ["/data"],
+    "user": "1000650000:0",
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+}
+"""How OpenShift runs a container: an arbitrary uid of group 0, nothing but /data and /tmp to write to."""
+
+
+class Engine:
+    """A reachable engine."""
+
+    def __init__(self, client: docker.DockerClient, address: str) -> None:
+        self._client = client
+        self.address = address
+
+    def load(self, archive: Path) -> None:
+        """Load an archive; its tags come with it."""
+        try:
+            with archive.open("rb") as stream:
+                self._client.images.load(stream)
+        except (APIError, OSError) as error:
+            raise KitError(f"the engine at {self.address} did not load {archive.name}: {_said(error)}") from error
+
+    def holds(self, tag: Tag, digests: set[str]) -> bool:
+        """Whether the engine has an image with one of these digests under this tag.
+
+        Engines name an image by the digest of its config or, with containerd's store, of its manifest.
+        """
+        try:
+            return str(self._client.images.get(str(tag)).id) in digests
+        except (ImageNotFound, APIError):
+            return False
+
+    def forget(self, tag: Tag) -> None:
+        """Take a tag away again."""
+        with suppress(ImageNotFound, APIError):
+            self._client.images.remove(str(tag), noprune=True)
+
+    @contextmanager
+    def container(self, tag: Tag, port: int | None, **options: Any) -> Iterator[Container]:
+        """A running container whose port 8321 is `port` of the engine's loopback (None: any that is free).
+
+        `options` are the docker SDK's. The container is removed afterwards.
+        """
+        try:
+            started = self._client.containers.run(
+                str(tag), detach=True, ports={PORT: ("127.0.0.1", port)}, **options
+            )
+        except DockerException as error:
+            raise KitError(f"the engine at {self.address} did not start {tag}: {_said(error)}") from error
+        try:
+            yield started
+        finally:
+            with suppress(APIError):
+                started.remove(force=True, v=True)
+
+
+def find() -> Engine | None:
+    """The engine that DOCKER_HOST names, or the first of Docker's and Podman's usual sockets that answers.
+
+    A DOCKER_HOST that does not answer is an error: the user asked for that one.
+    """
+    named = os.environ.get("DOCKER_HOST")
+    for address in [named] if named else _usual_addresses():
+        try:
+            client = docker.DockerClient(base_url=address, timeout=600)
+            client.ping()
+        except (DockerException, OSError) as error:
+            if named:
+                raise UnreachableError(
+                    f"DOCKER_HOST={named}: no engine answers ({_said(error)})", "start it, or unset DOCKER_HOST"
+                ) from error
+            continue
+        return Engine(client, address)
+    return None
+
+
+def published_port(container: Container) -> int | None:
+    """The host port of a container's port 8321; None once it has stopped."""
+    container.reload()
+    bindings = container.ports.get(PORT)
+    return int(bindings[0]["HostPort"]) if bindings else None
+
+
+def _usual_addresses() -> list[str]:
+    if os.name == "nt":
+        return ["npipe:////./pipe/docker_engine"]
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "/run")
+    sockets = ["/var/run/docker.sock", f"{Path.home()}/.docker/run/docker.sock"]
+    sockets += [f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", "/run/podman/podman.sock"]
+    return [f"unix://{socket}" for socket in dict.fromkeys(sockets) if Path(socket).exists()]
+
+
+def _said(error: Exception) -> str:
+    """What the engine said, without the SDK's wrapping."""
+    return str(getattr(error, "explanation", None) or error)

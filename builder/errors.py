@@ -1,0 +1,51 @@
+"""What can go wrong, and the exit code each kind of failure has. docs/exit-codes.md is their table."""
+
+from pathlib import Path
+
+
+class KitError(Exception):
+    """A failure the user is told of in a few lines, without a traceback. Exit code 1.
+
+    The message says what is wrong and where; `advice` says what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+
+class UsageError(KitError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class UserFileError(KitError):
+    """A file of the user's is malformed, missing or out of date."""
+
+    exit_code = 65
+
+    def __init__(self, path: Path, message: str, advice: str = "", line: int | None = None) -> None:
+        where = f"{path}:{line}" if line else str(path)
+        super().__init__(f"{where}: {message}", advice)
+
+
+class UnreachableError(KitError):
+    """An index, mirror, registry or engine is unreachable or refuses."""
+
+    exit_code = 69
+
+
+class OutputError(KitError):
+    """Something cannot be written: no space, no permission, not a directory."""
+
+    exit_code = 73
+
+
+class RunConfigError(UserFileError):
+    """A run config is wrong."""
+
+    exit_code = 78

@@ -1,0 +1,77 @@
+"""gzip that gives the same bytes on every machine, on every processor at once.
+
+libdeflate compresses: its output depends on the input alone, where faster compressors choose by processor
+and zlib's depends on who built it. The stream is cut into gzip members of a fixed size, which every
+container runtime reads as one, so that threads can compress side by side.
+"""
+
+import hashlib
+import io
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO
+
+import deflate
+
+from builder import sandbox
+
+MEMBER_BYTES = 8 * 2**20
+LEVEL = 4
+FORMAT = f"gzip libdeflate {deflate.__version__} level {LEVEL} members {MEMBER_BYTES}"
+"""Names the bytes this module makes: part of the key of everything that is cached compressed."""
+
+
+class ParallelGzip(io.RawIOBase):
+    """A write-only stream that compresses into `target`; sizes and digests are valid once closed."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+        self._pending = bytearray()
+        self._pool = ThreadPoolExecutor(max_workers=sandbox.processors())
+        self._members: deque[Future[bytes]] = deque()
+        self._plain_hash = hashlib.sha256()
+        self._compressed_hash = hashlib.sha256()
+        self.plain_size = 0
+        self.compressed_size = 0
+
+    @property
+    def plain_digest(self) -> str:
+        """`sha256:...` of what was written."""
+        return f"sha256:{self._plain_hash.hexdigest()}"
+
+    @property
+    def compressed_digest(self) -> str:
+        """`sha256:...` of what went into the target."""
+        return f"sha256:{self._compressed_hash.hexdigest()}"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._plain_hash.update(data)
+        self.plain_size += len(data)
+        self._pending += data
+        while len(self._pending) >= MEMBER_BYTES:
+            self._submit(bytes(self._pending[:MEMBER_BYTES]))
+            del self._pending[:MEMBER_BYTES]
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            if self._pending or not self.plain_size:
+                self._submit(bytes(self._pending))
+            while self._members:
+                self._emit()
+            self._pool.shutdown()
+        super().close()
+
+    def _submit(self, member: bytes) -> None:
+        self._members.append(self._pool.submit(deflate.gzip_compress, member, LEVEL))
+        if len(self._members) > 2 * sandbox.processors():  # bounds the memory in use
+            self._emit()
+
+    def _emit(self) -> None:
+        compressed = bytes(self._members.popleft().result())
+        self._compressed_hash.update(compressed)
+        self.compressed_size += len(compressed)
+        self._target.write(compressed)

@@ -1,0 +1,112 @@
+"""Turn entries into layers: deterministic tar archives in a content-addressed store."""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from builder.errors import OutputError
+from builder.image import compression
+from builder.image.entries import Entry, Kind
+
+TIME = 1735689600
+"""Modification time of every file, 2025-01-01: zip tools refuse 1970, and the real one would change digests."""
+
+FORMAT = f"{compression.FORMAT} time {TIME}"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A compressed layer in the blob store."""
+
+    name: str
+    """What it holds, for people: `base`, the name of a wheel, `wheels`, `distribution`, `config`."""
+    digest: str
+    """`sha256:...` of the compressed bytes, the name of the blob."""
+    size: int
+    """Compressed bytes."""
+    diff_id: str
+    """`sha256:...` of the tar."""
+    tar_size: int
+    """Bytes of the tar."""
+
+
+class BlobStore:
+    """Content-addressed files, `sha256/<hex>` below a folder, as in an OCI layout."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, digest: str) -> Path:
+        """Where the blob with this digest lies or will lie."""
+        return self.root / digest.replace(":", "/")
+
+    def add(self, content: bytes) -> str:
+        """Store small content; returns its digest."""
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        path = self.path(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".part")
+        draft.write_bytes(content)
+        draft.replace(path)
+        return digest
+
+    def layer(self, name: str, key: str, make: Callable[[], Iterable[Entry]]) -> Layer:
+        """The layer whose content `key` determines: the one made earlier, or a new one of `make()`'s entries."""
+        known = hashlib.sha256(f"{FORMAT}\n{name}\n{key}".encode()).hexdigest()
+        note = self.root / "layers" / f"{known}.json"
+        if note.is_file():
+            kept = Layer(**json.loads(note.read_text()))
+            blob = self.path(kept.digest)
+            if blob.is_file() and blob.stat().st_size == kept.size:
+                return kept
+        layer = self._write(name, make())
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(asdict(layer)))
+        return layer
+
+    def _write(self, name: str, entries: Iterable[Entry]) -> Layer:
+        draft = self.root / "sha256" / f".{name}.part"
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with draft.open("wb") as target, compression.ParallelGzip(target) as stream:
+                with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=2**20) as archive:
+                    for entry in entries:
+                        add(archive, entry)
+                stream.close()
+            layer = Layer(
+                name=name,
+                digest=stream.compressed_digest,
+                size=stream.compressed_size,
+                diff_id=stream.plain_digest,
+                tar_size=stream.plain_size,
+            )
+            draft.replace(self.path(layer.digest))
+        except OSError as error:
+            advice = "make room, or move the clone to a disk that has some"
+            raise OutputError(f"{draft.parent}: layer {name} cannot be written: {error.strerror}", advice) from error
+        finally:
+            draft.unlink(missing_ok=True)
+        return layer
+
+
+def add(archive: tarfile.TarFile, entry: Entry) -> None:
+    """Append one entry to a tar, with nothing in its header but what the entry says."""
+    member = tarfile.TarInfo(entry.path)
+    member.mode, member.uid, member.gid, member.mtime = entry.mode, entry.user, entry.group, TIME
+    if entry.kind is Kind.DIRECTORY:
+        member.type = tarfile.DIRTYPE
+        archive.addfile(member)
+    elif entry.kind is Kind.LINK:
+        member.type, member.linkname = tarfile.SYMTYPE, entry.target
+        archive.addfile(member)
+    elif isinstance(entry.content, bytes):
+        member.size = len(entry.content)
+        archive.addfile(member, io.BytesIO(entry.content))
+    else:
+        member.size = entry.content.stat().st_size
+        with entry.content.open("rb") as content:
+            archive.addfile(member, content)

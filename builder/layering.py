@@ -1,0 +1,116 @@
+"""Cut a staged tree into layers: what changes often comes last and is small.
+
+base, one layer for each heavy wheel, the other wheels, the kit's own code, the configs. After a change to
+run.yaml only the last layer is new; after one dependency moved, only the layer that holds it.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from builder import payload
+from builder.image.entries import Entry, Kind
+from builder.image.layers import BlobStore, Layer
+from builder.manifest import Manifest
+from builder.stage import Stage, own_digest
+from builder.wheels import Wheel
+
+HEAVY_BYTES = 16_000_000
+"""A distribution of this size, without bytecode, gets a layer of its own."""
+
+OTHER = "wheels"
+
+
+def cut(stage: Stage, store: BlobStore, manifest: Manifest, run_config: Path) -> list[Layer]:
+    """The layers of the image, lowest first. Layers made earlier from the same content are used again.
+
+    The kit's code and the configs are laid into the stage on the way, so that it holds what the image holds.
+    """
+    code = list(payload.code(stage.base.site_packages))
+    configs = list(payload.configs(manifest, run_config))
+    stage.lay_on_top(payload.HOME, [*code, *configs])
+    return [
+        store.layer("base", f"{stage.base.key} {own_digest()}", stage.base_entries),
+        *_wheel_layers(stage, store),
+        store.layer("distribution", _content_key(code), lambda: [*code, *stage.bytecode(payload.HOME)]),
+        store.layer("config", _content_key(configs), lambda: configs),
+    ]
+
+
+def everything(stage: Stage) -> Iterator[Entry]:
+    """All entries of an image, whichever layer holds them; the configs aside."""
+    yield from stage.base_entries()
+    yield from stage.installed()
+    yield from payload.code(stage.base.site_packages)
+
+
+def _wheel_layers(stage: Stage, store: BlobStore) -> Iterator[Layer]:
+    wheels = stage.wheels()
+    groups: dict[str, list[Wheel]] = defaultdict(list)
+    for wheel in wheels:
+        groups[wheel.name if wheel.size(stage.site) >= HEAVY_BYTES else OTHER].append(wheel)
+    contents: dict[str, list[Entry]] | None = None
+
+    def content(name: str) -> list[Entry]:
+        nonlocal contents
+        if contents is None:  # walking the tree takes a second: only if some layer is new
+            contents = _by_group(stage, groups)
+        return contents[name]
+
+    for name in sorted(groups, key=lambda group: (group == OTHER, group)):
+        versions = " ".join(f"{wheel.name}=={wheel.version}" for wheel in groups[name])
+        key = f"{versions} {stage.platform.name} python{stage.base.python_version} {own_digest()}"
+        yield store.layer(name, key, lambda name=name: content(name))  # type: ignore[misc]
+
+
+def _by_group(stage: Stage, groups: dict[str, list[Wheel]]) -> dict[str, list[Entry]]:
+    """The installed entries of each group, with the directories above them."""
+    site = PurePosixPath(stage.base.site_packages)
+    owner: dict[str, str] = {}
+    for name, wheels in groups.items():
+        for wheel in wheels:
+            for recorded in wheel.files:
+                owner[_normal(site / recorded)] = name
+    files: dict[str, list[Entry]] = defaultdict(list)
+    directories: dict[str, Entry] = {}
+    for entry in stage.installed():
+        if entry.kind is Kind.DIRECTORY:
+            directories[entry.path] = entry
+        elif entry.path != f"{site}/{payload.PATH_FILE}":
+            files[owner.get(_source(entry.path), OTHER)].append(entry)
+    return {name: _with_parents(found, directories) for name, found in files.items()}
+
+
+def _source(path: str) -> str:
+    """The recorded file that a path belongs to: a `.pyc` belongs to its `.py`."""
+    folder, name = path.rsplit("/", 1)
+    if folder.endswith("/__pycache__"):
+        return f"{folder.removesuffix('/__pycache__')}/{name.split('.', 1)[0]}.py"
+    return path
+
+
+def _with_parents(files: list[Entry], directories: dict[str, Entry]) -> list[Entry]:
+    needed = {str(parent) for entry in files for parent in PurePosixPath(entry.path).parents}
+    above = [directories[path] for path in needed if path in directories]
+    return sorted([*above, *files], key=lambda entry: entry.path)
+
+
+def _normal(path: PurePosixPath) -> str:
+    """The path with its `..` resolved; records name programs that way."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _content_key(wanted: Iterable[Entry]) -> str:
+    digest = hashlib.sha256()
+    for entry in wanted:
+        content = entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
+        fields = (entry.path, entry.kind.value, entry.mode, entry.target, entry.user, entry.group, len(content))
+        digest.update(repr(fields).encode() + content)
+    return digest.hexdigest()

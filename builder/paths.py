@@ -1,0 +1,38 @@
+"""Where everything lies. All that the kit makes is under `.venv/`, `build/` and `dist/` of the clone."""
+
+import os
+from pathlib import Path
+
+WINDOWS = os.name == "nt"
+
+ROOT = Path(__file__).resolve().parent.parent
+
+BUILD_CONFIG = ROOT / "distribution" / "build.yaml"
+RUN_CONFIG = ROOT / "run.yaml"
+PYPROJECT = ROOT / "pyproject.toml"
+
+REQUIREMENTS = ROOT / "requirements"
+IMAGE_INPUTS = REQUIREMENTS / "image.in"
+IMAGE_LOCK = REQUIREMENTS / "image.lock"
+LEFT_OUT = REQUIREMENTS / "left-out.txt"
+SDISTS = REQUIREMENTS / "sdists.in"
+SDISTS_LOCK = REQUIREMENTS / "sdists.lock"
+UPSTREAM_PROVIDERS = REQUIREMENTS / "upstream-providers.yaml"
+DEBIAN_INPUTS = REQUIREMENTS / "debian.in"
+DEBIAN_LOCK = REQUIREMENTS / "debian.lock"
+DEBIAN_KEYS = REQUIREMENTS / "debian-archive-keys.gpg"
+
+BUILD = ROOT / "build"
+DOWNLOADS = BUILD / "downloads"
+STAGES = BUILD / "stages"
+BLOBS = BUILD / "blobs"
+VERDICTS = BUILD / "verdicts"
+DIST = ROOT / "dist"
+
+
+def shown(path: Path) -> str:
+    """The path as a message should show it: relative to where the user stands if it lies below."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

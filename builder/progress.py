@@ -1,0 +1,44 @@
+"""Tell the user what is going on: a spinner and a line a step on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+out = Console(highlight=False, soft_wrap=True)
+"""Results: standard output."""
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Progress, warnings and errors: standard error."""
+
+
+class Step:
+    """A step under way; `detail` may be refined until it is done."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+
+
+@contextmanager
+def step(name: str, detail: str = "") -> Iterator[Step]:
+    """Show that `name` is under way; when it is done, one line with its detail and the seconds it took."""
+    current = Step(detail)
+    started = time.monotonic()
+    if err.is_terminal:
+        with err.status(f"{name} [dim]{detail}[/dim]"):
+            yield current
+    else:
+        yield current
+    seconds = time.monotonic() - started
+    err.print(f"[bold]{name:<9}[/bold] {current.detail} [dim]{seconds:.1f} s[/dim]")
+
+
+def warn(message: str) -> None:
+    """A line the user should not miss."""
+    err.print(f"[yellow]warning:[/yellow] {message}", markup=True)
+
+
+def megabytes(size: int) -> str:
+    """A size for people."""
+    return f"{size / 1e6:.1f} MB"

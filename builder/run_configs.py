@@ -1,0 +1,24 @@
+"""A first look at the run config that goes into an image: is it YAML at all? The image verifies the rest."""
+
+from pathlib import Path
+
+import yaml
+
+from builder.errors import RunConfigError
+
+
+def check(path: Path) -> None:
+    """Raise RunConfigError with the line if `path` is not a YAML mapping."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunConfigError(path, f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RunConfigError(path, f"is not UTF-8 text (byte {error.start})") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise RunConfigError(path, f"is not YAML: {error.problem}", line=line) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise RunConfigError(path, f"is not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise RunConfigError(path, "is not a run config: a mapping with `version: 2` was expected")

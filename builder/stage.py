@@ -1,0 +1,115 @@
+"""Stage an image's whole file tree on this machine: base, wheels, bytecode.
+
+A stage is kept under build/stages/ by everything that determines it and used again; the code and the config
+that go on top of it are laid anew for each build.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import bytecode, paths, wheels
+from builder.debian.base import DebianBase
+from builder.errors import OutputError
+from builder.image import compression, entries
+from builder.image.entries import Entry
+from builder.lock import Lock
+from builder.platforms import Platform
+from builder.wheels import Wheel
+
+KEPT = 6
+"""How many stages stay on disk; the ones longest unused are removed."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A staged tree. `root` is what will be `/` in the image."""
+
+    root: Path
+    platform: Platform
+    base: DebianBase
+    compiler: Path
+    """Root of a tree whose Python, of the same version, runs on this machine."""
+
+    @property
+    def site(self) -> Path:
+        """The site directory that holds the wheels."""
+        return self.root / self.base.site_packages
+
+    def wheels(self) -> list[Wheel]:
+        """The staged distributions."""
+        return wheels.staged(self.site)
+
+    def base_entries(self) -> list[Entry]:
+        """The base with its standard library compiled."""
+        compiled = self.bytecode(self.base.standard_library)
+        return sorted([*self.base.entries(), *compiled], key=lambda entry: entry.path)
+
+    def bytecode(self, folder: str) -> Iterator[Entry]:
+        """The compiled files below a folder of the tree, and the directories that hold them."""
+        for entry in entries.below(self.root, folder):
+            if entry.path.endswith((".pyc", "/__pycache__")):
+                yield entry
+
+    def installed(self) -> Iterator[Entry]:
+        """Everything the wheels brought: the site directory and the programs."""
+        yield from entries.below(self.root, self.base.scripts)
+        yield from entries.below(self.root, self.base.site_packages)
+
+    def lay_on_top(self, folder: str, wanted: list[Entry]) -> None:
+        """Replace `folder` of the tree by what is wanted there (and elsewhere), compiled."""
+        shutil.rmtree(self.root / folder, ignore_errors=True)
+        entries.write_to_disk(wanted, self.root)
+        bytecode.compile_tree(self.root, [folder], self.base.python_version, self.compiler)
+
+
+def prepare(base: DebianBase, lock: Lock, platform: Platform, compiler: Path) -> Stage:
+    """The stage for a base and a lock. `compiler` is what `interpreter` gave."""
+
+    def fill(root: Path) -> None:
+        entries.write_to_disk(base.entries(), root)
+        wheels.stage(lock, root / base.site_packages, root / base.scripts, platform, base)
+        folders = [base.standard_library, base.site_packages]
+        bytecode.compile_tree(root, folders, base.python_version, compiler)
+
+    key = _digest(base.key, lock.text, platform.name, own_digest())
+    return Stage(_kept(f"{platform.architecture}-{key}", fill), platform, base, compiler)
+
+
+def interpreter(base: DebianBase) -> Path:
+    """The root of a tree with this base alone: its Python compiles stages, also those of other processors."""
+    return _kept(f"python-{_digest(base.key, own_digest())}", lambda root: entries.write_to_disk(base.entries(), root))
+
+
+def _kept(name: str, fill: Callable[[Path], None]) -> Path:
+    """The tree of this name: an earlier one, or a new one that appears only when `fill` is done with it."""
+    place = paths.STAGES / name
+    if place.is_dir():
+        place.touch()
+        return place
+    draft = paths.STAGES / f".{name}.part"
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        fill(draft)
+        draft.rename(place)
+    except OSError as error:
+        raise OutputError(f"{draft}: cannot be written: {error.strerror}", "make room on this disk") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    for old in sorted(paths.STAGES.glob("*-*"), key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return place
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def own_digest() -> str:
+    """Digest of the kit's own code, so that a change to it makes new stages and layers."""
+    digest = hashlib.sha256(compression.FORMAT.encode())
+    for source in sorted((paths.ROOT / "builder").rglob("*.py")):
+        digest.update(source.relative_to(paths.ROOT).as_posix().encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,64 @@
+"""Image names: what --tag takes, checked by the grammar that engines and registries use."""
+
+import re
+from dataclasses import dataclass
+
+from builder.errors import UsageError
+
+_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+_REFERENCE = re.compile(
+    rf"(?:(?P<host>{_HOST})/)?(?P<name>{_COMPONENT}(?:/{_COMPONENT})*)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}))?"
+)
+_DEFAULT_HOST = "docker.io"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A parsed image name. `host` is empty for a name without a registry."""
+
+    host: str
+    name: str
+    tag: str
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.name}:{self.tag}" if self.host else f"{self.name}:{self.tag}"
+
+    @property
+    def qualified(self) -> str:
+        """With the registry that engines assume where none is named."""
+        name = self.name if self.host or "/" in self.name else f"library/{self.name}"
+        return f"{self.host or _DEFAULT_HOST}/{name}:{self.tag}"
+
+    @property
+    def file_name(self) -> str:
+        """The archive's name: slashes and the colons become dashes."""
+        return re.sub(r"[/:\[\]]+", "-", str(self)).strip("-") + ".tar"
+
+
+def parse(text: str) -> Tag:
+    """Parse NAME[:TAG] with an optional HOST[:PORT]/ before it; the tag is `latest` if none is given.
+
+    Raises UsageError saying which part is wrong.
+    """
+    match = _REFERENCE.fullmatch(text)
+    if not match or len(text) > 255:
+        raise UsageError(f"--tag {text!r} is not an image name: {_why(text)}", "for example: --tag llama-stack:0.3.3")
+    host, name = match["host"] or "", match["name"]
+    if host and not (re.search(r"[.:\[]", host) or host == "localhost"):
+        host, name = "", f"{host}/{name}"  # as engines do: a first part without a dot is no host
+        if not re.fullmatch(rf"{_COMPONENT}(?:/{_COMPONENT})*", name):
+            raise UsageError(f"--tag {text!r} is not an image name: {_why(name)}", "for example: --tag team/llama-stack:1")
+    return Tag(host, name, match["tag"] or "latest")
+
+
+def _why(text: str) -> str:
+    if not text:
+        return "it is empty"
+    if "@" in text:
+        return "a digest cannot be chosen, it comes out of the build"
+    if text != text.lower() and re.fullmatch(_REFERENCE, text.lower()):
+        return "names are lower case"
+    if bad := re.search(r"[^A-Za-z0-9._:/\[\]-]", text):
+        return f"{bad.group()!r} is not allowed"
+    return "its form is [HOST[:PORT]/]NAME[:TAG], letters, digits and single . _ - / between them"

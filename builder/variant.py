@@ -1,0 +1,58 @@
+"""The lock for one build: the repo's own, or one resolved for `--with` and `--without`."""
+
+from builder import lock, paths, progress
+from builder.catalogue import Catalogue
+from builder.lock import Inputs, Lock
+from builder.manifest import Manifest
+from builder.stage import Stage
+
+LOCKS = paths.BUILD / "locks"
+_CUDA = "nvidia-"
+
+
+def lock_for(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Lock:
+    """The lock of the chosen manifest.
+
+    A changed manifest is resolved with the repo's lock as constraints, so that what both have is the same
+    version. Of a provider that is added nothing is left out: what upstream lists for it may be needed.
+    """
+    own = lock.load(paths.IMAGE_LOCK, lock.inputs(shipped.providers, catalogue))
+    if chosen is shipped:
+        return own
+    inputs = _inputs(chosen, shipped, catalogue)
+    path = LOCKS / f"{inputs.digest[:16]}.lock"
+    if path.is_file():
+        return lock.load(path, inputs)
+    with progress.step("resolve", "with the lock as constraints") as step:
+        resolved = lock.compile_lock(inputs, path, constraints=own.path)
+        added = sorted(resolved.versions.keys() - own.versions.keys())
+        step.detail = f"{len(added)} more packages: {', '.join(added)}" if added else "no more packages"
+    if cuda := [name for name in added if name.startswith(_CUDA)]:
+        progress.warn(
+            f"torch comes with {len(cuda)} CUDA packages, several GB. For the CPU build, name the index of "
+            "torch's CPU wheels in your uv configuration and build again."
+        )
+    return resolved
+
+
+def report_cost(staged: Stage, chosen: Manifest, shipped: Manifest) -> None:
+    """Say what the packages that `--with` brought in take of the image."""
+    if chosen is shipped:
+        return
+    own = Lock(paths.IMAGE_LOCK, paths.IMAGE_LOCK.read_text(encoding="utf-8")).versions
+    sizes = {wheel.name: wheel.size(staged.site) for wheel in staged.wheels() if wheel.name not in own}
+    if sizes:
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
+        parts = ", ".join(f"{name} {progress.megabytes(sizes[name])}" for name in largest)
+        added = ", ".join(str(provider) for provider in chosen.providers if provider not in shipped.providers)
+        progress.err.print(f"{added} costs {progress.megabytes(sum(sizes.values()))} unpacked: {parts}")
+
+
+def _inputs(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Inputs:
+    known = set(shipped.providers)
+    kept = lock.inputs([provider for provider in chosen.providers if provider in known], catalogue)
+    added = [provider for provider in chosen.providers if provider not in known]
+    if not added:
+        return kept
+    lines = {line for provider in added for line in catalogue.packages(provider.api, provider.provider_type)}
+    return Inputs(tuple(sorted({*kept.requirements, *lines})), ())

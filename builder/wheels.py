@@ -1,0 +1,147 @@
+"""Stage the locked wheels for a target Python and platform, without running that Python."""
+
+import csv
+import io
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from builder import command, paths
+from builder.debian.base import DebianBase
+from builder.errors import KitError, UnreachableError
+from builder.lock import Lock, wheels_only
+from builder.platforms import Platform
+
+_RECORD_FOLDER = re.compile(r"^(?P<name>.+)-(?P<version>[^-]+)\.dist-info$")
+_HASH_MISMATCH = re.compile(r"hash(es)? mismatch", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One staged distribution and the files that belong to it, relative to the site directory."""
+
+    name: str
+    version: str
+    files: frozenset[str]
+
+    def size(self, site: Path) -> int:
+        """Bytes that its recorded files take; bytecode comes on top."""
+        return sum(path.stat().st_size for path in (site / name for name in self.files) if path.is_file())
+
+
+def stage(lock: Lock, site: Path, scripts: Path, platform: Platform, base: DebianBase) -> None:
+    """Install the lock's wheels into `site` and their programs into `scripts`, for the base's Python.
+
+    Nothing that is written depends on this machine. The wheels' own tests stay out. Raises UnreachableError
+    if the index does not answer, KitError for a wrong hash or platform.
+    """
+    words: list[str | Path] = [command.uv(), "pip", "install", "--quiet", "--target", site]
+    words += ["--python-version", base.python_version, "--python-platform", platform.wheels]
+    words += [*wheels_only(), "--build-constraints", paths.SDISTS_LOCK]
+    words += ["--no-deps", "--require-hashes", "--requirements", lock.path]
+    try:
+        command.run(words, failure="the wheels could not be staged", error=UnreachableError)
+    except UnreachableError as error:
+        if _HASH_MISMATCH.search(error.message):
+            raise KitError(
+                f"a wheel is not the file that was locked\n{error.message}",
+                "the index or a proxy on the way changed it; do not use it. `build.py lock` resolves anew",
+            ) from error
+        raise UnreachableError(error.message, "check the index, proxy and CA in your uv settings") from error
+    (site / ".lock").unlink(missing_ok=True)  # uv's own
+    _move_programs(site, scripts, base.python)
+    _leave_tests_out(site)
+    _check_platform(site, platform)
+
+
+def staged(site: Path) -> list[Wheel]:
+    """The distributions in a site directory, sorted by name."""
+    found = []
+    for record in sorted(site.glob("*.dist-info/RECORD")):
+        match = _RECORD_FOLDER.match(record.parent.name)
+        if not match:
+            continue
+        with record.open(newline="", encoding="utf-8") as stream:
+            files = frozenset(row[0] for row in csv.reader(stream) if row)
+        found.append(Wheel(canonicalize_name(match["name"]), match["version"], files))
+    return sorted(found, key=lambda wheel: wheel.name)
+
+
+def _leave_tests_out(site: Path) -> None:
+    """Remove the test suites that some wheels carry: a tenth of all files, imported by nothing.
+
+    The records of the wheels lose them too, so that what is recorded is what is there.
+    """
+    for record in site.glob("*.dist-info/RECORD"):
+        with record.open(newline="", encoding="utf-8") as stream:
+            rows = [row for row in csv.reader(stream) if row]
+        kept = [row for row in rows if "/tests/" not in row[0]]
+        if len(kept) < len(rows):
+            for row in rows:
+                if "/tests/" in row[0]:
+                    (site / row[0]).unlink(missing_ok=True)
+            _write_record(record, kept)
+    for folder in sorted(site.rglob("tests"), reverse=True):
+        if folder.is_dir() and not any(path.is_file() for path in folder.rglob("*")):
+            shutil.rmtree(folder)
+
+
+def _move_programs(site: Path, scripts: Path, python: str) -> None:
+    """Put the wheels' programs on PATH, started by the image's Python instead of the one uv found here."""
+    scripts.mkdir(parents=True, exist_ok=True)
+    source = site / "bin"
+    for program in sorted(source.glob("*")):
+        content = program.read_bytes()
+        first, newline, rest = content.partition(b"\n")
+        if first.startswith(b"#!") and b"python" in first:
+            content = f"#!{python}".encode() + newline + rest
+        moved = scripts / program.name
+        moved.unlink(missing_ok=True)
+        moved.write_bytes(content)
+        moved.chmod(0o755)
+        program.unlink()
+    if source.is_dir():
+        source.rmdir()
+    climb = "../" * len(site.relative_to(_common(site, scripts)).parts)
+    inside = scripts.relative_to(_common(site, scripts)).as_posix()
+    for record in site.glob("*.dist-info/RECORD"):
+        _rewrite_record(record, climb + inside)
+
+
+def _common(one: Path, other: Path) -> Path:
+    return next(parent for parent in one.parents if parent in other.parents)
+
+
+def _rewrite_record(record: Path, scripts: str) -> None:
+    """Name moved programs where they are now, without the hash they had with another first line."""
+    with record.open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.reader(stream) if row]
+    changed = [[f"{scripts}/{row[0][4:]}", "", ""] if row[0].startswith("bin/") else row for row in rows]
+    if changed == rows:
+        return
+    _write_record(record, changed)
+
+
+def _write_record(record: Path, rows: list[list[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    record.unlink()  # the file may be a hard link into uv's cache
+    record.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _check_platform(site: Path, platform: Platform) -> None:
+    """Refuse native code for another processor, which would only fail when it is imported."""
+    wrong = []
+    for library in site.rglob("*.so*"):
+        with library.open("rb") as stream:
+            header = stream.read(20)
+        if header[:4] == b"\x7fELF" and int.from_bytes(header[18:20], "little") != platform.elf_machine:
+            wrong.append(str(library.relative_to(site)))
+    if wrong:
+        raise KitError(
+            f"{len(wrong)} staged files are not for {platform.name}:\n  " + "\n  ".join(sorted(wrong)[:10]),
+            "the index served a wheel whose name says otherwise; report it to the package, or hold it back",
+        )
