@@ -26,6 +26,7 @@ BUILD = ROOT / "build"
 DOWNLOADS = BUILD / "downloads"
 STAGES = BUILD / "stages"
 BLOBS = BUILD / "blobs"
+LOCKS = BUILD / "locks"
 VERDICTS = BUILD / "verdicts"
 DIST = ROOT / "dist"
 

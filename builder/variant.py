@@ -6,7 +6,6 @@ from builder.lock import Inputs, Lock
 from builder.manifest import Manifest
 from builder.stage import Stage
 
-LOCKS = paths.BUILD / "locks"
 _CUDA = "nvidia-"
 
 
@@ -20,7 +19,7 @@ def lock_for(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Lock:
     if chosen is shipped:
         return own
     inputs = _inputs(chosen, shipped, catalogue)
-    path = LOCKS / f"{inputs.digest[:16]}.lock"
+    path = paths.LOCKS / f"{inputs.digest[:16]}.lock"
     if path.is_file():
         return lock.load(path, inputs)
     with progress.step("resolve", "with the lock as constraints") as step:

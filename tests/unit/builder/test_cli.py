@@ -1,0 +1,97 @@
+"""The command line: usage, exit codes, messages."""
+
+from pathlib import Path
+
+import pytest
+
+from builder import cli, paths
+from builder.commands import build
+from builder.errors import KitError, OutputError, RunConfigError, UnreachableError, UsageError, UserFileError
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[build.Options]:
+    """The builds the command line asked for, none of which is done."""
+    found: list[build.Options] = []
+    monkeypatch.setattr(build, "build", found.append)
+    return found
+
+
+def test_a_tag_is_enough(asked: list[build.Options]) -> None:
+    assert cli.run(["--tag", "team/demo:1"]) == 0
+    (options,) = asked
+    assert options.output == paths.DIST / "team-demo-1.tar"
+    assert options.run_config == paths.RUN_CONFIG
+    assert (options.load, options.verify, options.locked) == (True, True, False)
+
+
+def test_every_option_arrives(asked: list[build.Options]) -> None:
+    line = "--tag demo:1 --with a=b --with c=d --without e=f --platform linux/arm64,linux/amd64 --output x.tar"
+    assert cli.run([*line.split(), "--no-load", "--no-verify", "--locked", "--json"]) == 0
+    (options,) = asked
+    assert (options.added, options.removed, options.output) == (("a=b", "c=d"), ("e=f",), Path("x.tar"))
+    assert [platform.architecture for platform in options.platforms] == ["arm64", "amd64"]
+    assert (options.load, options.verify, options.locked, options.json) == (False, False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("--tag UPPER", "lower case"), ("--tag demo --platform linux/s390x", "expected linux/amd64 or linux/arm64")],
+)
+def test_a_wrong_value_is_a_usage_error(
+    asked: list[build.Options], capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    assert cli.run(line.split()) == 2
+    assert message in capsys.readouterr().err
+    assert not asked
+
+
+@pytest.mark.parametrize("line", ["", "--nonsense", "run", "lock --nonsense"])
+def test_argparse_uses_the_same_code(line: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.run(line.split())
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KitError("it failed", "do this"), 1),
+        (UsageError("it failed", "do this"), 2),
+        (UserFileError(Path("a.yaml"), "it failed", "do this", line=3), 65),
+        (UnreachableError("it failed", "do this"), 69),
+        (OutputError("it failed", "do this"), 73),
+        (RunConfigError(Path("a.yaml"), "it failed", "do this"), 78),
+        (KeyboardInterrupt(), 130),
+        (PermissionError(13, "it failed", "/some/file"), 1),
+    ],
+)
+def test_each_failure_has_its_exit_code_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
+) -> None:
+    def fail(_: build.Options) -> None:
+        raise error
+
+    monkeypatch.setattr(build, "build", fail)
+    monkeypatch.delenv("DEBUG", raising=False)
+    assert cli.run(["--tag", "demo"]) == code
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    if isinstance(error, KitError):
+        assert "it failed" in said
+        assert "-> do this" in said
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.run(["--help"])
+    said = capsys.readouterr().out
+    for word in ("--with", "exit codes", "78", "build.py run", "python build.py --tag llama-stack:0.3.3"):
+        assert word in said
+
+
+def test_the_documented_exit_codes_are_the_real_ones() -> None:
+    table = (paths.ROOT / "docs" / "exit-codes.md").read_text()
+    for kind in (KitError, UsageError, UserFileError, UnreachableError, OutputError, RunConfigError):
+        assert f"| {kind.exit_code} |" in table
+    assert f"| {cli.INTERRUPTED} |" in table

@@ -1,0 +1,88 @@
+"""Provenance, run config and file mode checks."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builder import provenance, run_configs, verification
+from builder.errors import RunConfigError
+from builder.image import entries
+
+PROJECT = """\
+[project]
+name = "demo"
+version = "1.2"
+description = "A demo"
+license = "MIT"
+[project.urls]
+Source = "https://code.test/demo"
+"""
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.test"]
+    environment = {"GIT_COMMITTER_DATE": "2026-01-02T03:04:05+02:00", "PATH": "/usr/bin:/bin:/usr/local/bin"}
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, env=environment, capture_output=True)
+
+
+def test_labels_come_from_the_project_and_the_commit(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    _git(tmp_path, "init")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "-m", "one")
+    found = provenance.of(tmp_path)
+    labels = found.labels()
+    assert labels["org.opencontainers.image.version"] == "1.2"
+    assert labels["org.opencontainers.image.source"] == "https://code.test/demo"
+    assert labels["org.opencontainers.image.created"] == "2026-01-02T01:04:05Z"
+    assert len(labels["org.opencontainers.image.revision"]) == 40
+    (tmp_path / "untracked").touch()
+    assert provenance.of(tmp_path) == found
+    (tmp_path / "pyproject.toml").write_text(PROJECT + "# changed\n")
+    assert provenance.of(tmp_path).revision == found.revision + "-dirty"
+
+
+def test_a_release_archive_without_git_builds_too(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    labels = provenance.of(tmp_path).labels()
+    assert "org.opencontainers.image.revision" not in labels
+    assert labels["org.opencontainers.image.created"] == "2025-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"apis: [a\nb: c\n", ":2: is not YAML"),
+        (b"- a list\n", "a mapping"),
+        (b"", "a mapping"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"a: !!python/object:os.system {}\n", ":1: is not YAML"),
+    ],
+)
+def test_a_run_config_that_is_no_yaml_is_refused_with_the_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(content)
+    with pytest.raises(RunConfigError) as caught:
+        run_configs.check(path)
+    assert message in caught.value.message
+    assert caught.value.exit_code == 78
+
+
+def test_a_run_config_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunConfigError, match=r"absent.yaml: cannot be read"):
+        run_configs.check(tmp_path / "absent.yaml")
+
+
+def test_modes_that_an_arbitrary_uid_trips_over_are_named() -> None:
+    contents = [
+        entries.directory("good"),
+        entries.file("good/file", b"", 0o644),
+        entries.link("good/link", "anywhere"),
+        entries.directory("closed", 0o700),
+        entries.file("private", b"", 0o600),
+        entries.file("open", b"", 0o666),
+        entries.directory("root", 0o700),
+    ]
+    faults = verification.mode_faults(contents)
+    assert [fault.split()[0] for fault in faults] == ["/closed", "/private", "/open"]
