@@ -116,14 +116,22 @@ def _interpreters_here() -> List[str]:
     found: List[str] = []
     if sys.version_info[:2] in SUPPORTED:
         found.append(sys.executable)
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
     for major, minor in SUPPORTED:
         program = f"python{major}.{minor}"
         candidates = [folder / program for folder in folders]
-        candidates += sorted(pyenv.glob(f"versions/{major}.{minor}.*/bin/{program}"), reverse=True)
+        candidates += [pyenv / name / "bin" / program for name in _names_in(pyenv, f"{major}.{minor}.")]
         found += [str(candidate) for candidate in candidates if _answers(candidate)]
     return found
+
+
+def _names_in(folder: Path, prefix: str) -> List[str]:
+    """The entries of a folder that begin so, newest version first; none if it cannot be read."""
+    try:
+        return sorted((name for name in os.listdir(str(folder)) if name.startswith(prefix)), reverse=True)
+    except OSError:
+        return []
 
 
 def _answers(python: Path) -> bool:

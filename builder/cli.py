@@ -74,13 +74,34 @@ def _build(arguments: list[str]) -> None:
     host = platforms.of_machine(platform.machine()).name
     add = parser.add_argument
     add("--tag", required=True, metavar="NAME[:TAG]", help="the image's name, as in llama-stack:0.3.3")
-    add("--run-config", type=Path, default=paths.RUN_CONFIG, metavar="PATH", help="baked in (default: run.yaml)")
+    add(
+        "--run-config",
+        type=Path,
+        default=paths.RUN_CONFIG,
+        metavar="PATH",
+        help="baked in (default: run.yaml)",
+    )
     add("--with", action="append", default=[], dest="added", metavar="API=TYPE", help="ship this provider too")
-    add("--without", action="append", default=[], dest="removed", metavar="API=TYPE", help="leave this provider out")
+    add(
+        "--without",
+        action="append",
+        default=[],
+        dest="removed",
+        metavar="API=TYPE",
+        help="leave this provider out",
+    )
     add("--platform", default=host, metavar="LIST", help=f"linux/amd64, linux/arm64 or both (default: {host})")
     add("--output", type=Path, metavar="PATH", help="the archive (default: dist/NAME-TAG.tar)")
-    add("--debian-mirror", metavar="URL", help="where dists/ and pool/ are (default: DEBIAN_MIRROR, apt's sources)")
-    add("--locked", action="store_true", help="fail rather than use another Debian version than the locked one")
+    add(
+        "--debian-mirror",
+        metavar="URL",
+        help="where dists/ and pool/ are (default: DEBIAN_MIRROR, apt's sources)",
+    )
+    add(
+        "--locked",
+        action="store_true",
+        help="fail rather than use another Debian version than the locked one",
+    )
     add("--no-load", action="store_false", dest="load", help="do not load it into an engine")
     add("--no-verify", action="store_false", dest="verify", help="do not start it")
     add("--json", action="store_true", help="print the result as JSON")
@@ -120,7 +141,8 @@ def _lock(arguments: list[str]) -> None:
 
 def _run(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
-        prog="build.py run", description="Serve an image built here on 127.0.0.1, with an engine or without one."
+        prog="build.py run",
+        description="Serve an image built here on 127.0.0.1, with an engine or without one.",
     )
     parser.add_argument("--tag", required=True, metavar="NAME[:TAG]", help="the tag it was built with")
     parser.add_argument("--port", type=int, default=8321, help="on 127.0.0.1 (default: 8321)")

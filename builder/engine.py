@@ -63,9 +63,9 @@ class Engine:
         `options` are the docker SDK's. The container is removed afterwards.
         """
         try:
-            started = self._client.containers.run(
+            started: Container = self._client.containers.run(
                 str(tag), detach=True, ports={PORT: ("127.0.0.1", port)}, **options
-            )
+            )  # type: ignore[call-overload]
         except DockerException as error:
             raise KitError(f"the engine at {self.address} did not start {tag}: {_said(error)}") from error
         try:
@@ -88,7 +88,8 @@ def find() -> Engine | None:
         except (DockerException, OSError) as error:
             if named:
                 raise UnreachableError(
-                    f"DOCKER_HOST={named}: no engine answers ({_said(error)})", "start it, or unset DOCKER_HOST"
+                    f"DOCKER_HOST={named}: no engine answers ({_said(error)})",
+                    "start it, or unset DOCKER_HOST",
                 ) from error
             continue
         return Engine(client, address)

@@ -111,6 +111,14 @@ def _content_key(wanted: Iterable[Entry]) -> str:
     digest = hashlib.sha256()
     for entry in wanted:
         content = entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
-        fields = (entry.path, entry.kind.value, entry.mode, entry.target, entry.user, entry.group, len(content))
+        fields = (
+            entry.path,
+            entry.kind.value,
+            entry.mode,
+            entry.target,
+            entry.user,
+            entry.group,
+            len(content),
+        )
         digest.update(repr(fields).encode() + content)
     return digest.hexdigest()

@@ -80,9 +80,7 @@ def load(path: Path, expected: Inputs) -> Lock:
     return Lock(path, text)
 
 
-def compile_lock(
-    source: Inputs, target: Path, *, upgrade: bool = False, constraints: Path | None = None
-) -> Lock:
+def compile_lock(source: Inputs, target: Path, *, upgrade: bool = False, constraints: Path | None = None) -> Lock:
     """Resolve `source` with uv and write the hashed lock to `target`.
 
     Without `upgrade`, versions that `target` already pins stay where they are; `constraints` is another

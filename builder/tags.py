@@ -48,7 +48,9 @@ def parse(text: str) -> Tag:
     if host and not (re.search(r"[.:\[]", host) or host == "localhost"):
         host, name = "", f"{host}/{name}"  # as engines do: a first part without a dot is no host
         if not re.fullmatch(rf"{_COMPONENT}(?:/{_COMPONENT})*", name):
-            raise UsageError(f"--tag {text!r} is not an image name: {_why(name)}", "for example: --tag team/llama-stack:1")
+            raise UsageError(
+                f"--tag {text!r} is not an image name: {_why(name)}", "for example: --tag team/llama-stack:1"
+            )
     return Tag(host, name, match["tag"] or "latest")
 
 

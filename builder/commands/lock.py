@@ -8,10 +8,8 @@ from builder import command, download, lock, manifest, paths, progress
 from builder.debian import lock as debian_lock
 from builder.debian import mirrors
 from builder.errors import KitError, UnreachableError
+from builder.lock import Inputs
 
-_KIT_LOCKS = ("uv", "sdists", "build", "test")
-_TYPED = {"uv": "uv", "sdists": "setuptools"}
-"""Locks that are made from a name alone; the others come from pyproject.toml."""
 _PINNED = "llama-stack==0.3.3"
 
 
@@ -29,9 +27,8 @@ def update(*, upgrade: bool, debian_mirror: str | None) -> None:
     with progress.step("image") as step:
         inputs = lock.inputs(shipped.providers, catalogue)
         step.detail = f"{len(lock.compile_lock(inputs, paths.IMAGE_LOCK, upgrade=upgrade).versions)} packages"
-    with progress.step("kit", ", ".join(_KIT_LOCKS)):
-        for name in _KIT_LOCKS:
-            _compile_kit_lock(name, upgrade=upgrade)
+    with progress.step("kit", "uv, sdists, build, test"):
+        _compile_kit_locks(inputs, upgrade=upgrade)
     after = _image_versions(), debian_lock.versions(), _kit_versions()
     changes = [line for old, new in zip(before, after, strict=True) for line in lock.moved(old, new)]
     for line in changes or ["nothing moved"]:
@@ -50,27 +47,40 @@ def _describe_upstream() -> None:
             error=UnreachableError,
         )
         text = command.run(
-            [python, paths.ROOT / "builder" / "describe_upstream.py"], failure="its registries could not be read"
+            [python, paths.ROOT / "builder" / "describe_upstream.py"],
+            failure="its registries could not be read",
         )
     if "inference:" not in text:
         raise KitError("llama-stack's registries came out empty")
     paths.UPSTREAM_PROVIDERS.write_text(text, encoding="utf-8")
 
 
-def _compile_kit_lock(name: str, *, upgrade: bool) -> None:
-    """A lock of what runs on the user's machine, for every system and Python the kit runs on."""
-    words: list[str | Path] = [command.uv(), "pip", "compile", "-" if name in _TYPED else paths.PYPROJECT]
-    words += ["--output-file", paths.REQUIREMENTS / f"{name}.lock", "--quiet"]
-    words += ["--universal", "--python-version", "3.9" if name == "uv" else "3.12"]
-    words += ["--generate-hashes", "--no-header", "--no-annotate"]
-    words += ["--extra", "test", "--constraints", paths.REQUIREMENTS / "build.lock"] if name == "test" else []
+def _compile_kit_locks(image: Inputs, *, upgrade: bool) -> None:
+    """The locks of what runs on the user's machine, for every system and Python the kit runs on.
+
+    The tests' environment holds the image's packages too, so that the code of the image is tested and
+    type-checked against exactly what it runs with.
+    """
+    _compile_kit_lock("uv", ["-"], "uv", python="3.9", upgrade=upgrade)
+    _compile_kit_lock("sdists", ["-"], "setuptools", upgrade=upgrade)
+    same: list[str | Path] = ["--constraints", paths.IMAGE_LOCK]
+    _compile_kit_lock("build", [paths.PYPROJECT, *same], upgrade=upgrade)
+    same += ["--constraints", paths.REQUIREMENTS / "build.lock"]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as left_out:
+        left_out.write("\n".join(image.left_out))
+        left_out.flush()
+        sources: list[str | Path] = [paths.PYPROJECT, "-", "--extra", "test", "--excludes", left_out.name, *same]
+        _compile_kit_lock("test", sources, "\n".join(image.requirements), upgrade=upgrade)
+
+
+def _compile_kit_lock(
+    name: str, sources: list[str | Path], stdin: str | None = None, *, python: str = "3.12", upgrade: bool
+) -> None:
+    words: list[str | Path] = [command.uv(), "pip", "compile", *sources, "--quiet"]
+    words += ["--output-file", paths.REQUIREMENTS / f"{name}.lock"]
     words += ["--upgrade"] if upgrade else []
-    command.run(
-        words,
-        stdin=_TYPED.get(name),
-        failure=f"requirements/{name}.lock could not be resolved",
-        error=UnreachableError,
-    )
+    words += ["--universal", "--python-version", python, "--generate-hashes", "--no-header", "--no-annotate"]
+    command.run(words, stdin=stdin, failure=f"requirements/{name}.lock could not be resolved", error=UnreachableError)
 
 
 def _image_versions() -> dict[str, str]:

@@ -89,4 +89,4 @@ def _signed_text(signed: bytes, name: str) -> bytes:
             f"{name} is not signed by Debian's archive keys: {error}",
             "use a mirror that serves Debian's own index; a proxy may be changing it",
         ) from error
-    return bytes(verified.bytes)
+    return bytes(verified.bytes or b"")

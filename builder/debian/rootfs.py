@@ -21,13 +21,20 @@ SITE_PACKAGES = f"usr/local/lib/python{PYTHON_VERSION}/dist-packages"
 USER = 1001
 """The default user; any other may be given at run time, with group 0."""
 
-_DOCUMENTATION = ("usr/share/doc/", "usr/share/man/", "usr/share/info/", "usr/share/lintian/", "usr/share/locale/")
+_DOCUMENTATION = (
+    "usr/share/doc/",
+    "usr/share/man/",
+    "usr/share/info/",
+    "usr/share/lintian/",
+    "usr/share/locale/",
+)
 _MERGED = ("bin/", "sbin/", "lib/", "lib64/")
-_TOOLS = (
-    "awk basename cat chmod clear cp cut date df dirname du echo env false find free grep gunzip gzip head "
-    "hostname id kill less ln ls mkdir mktemp mv nc nslookup printenv printf ps pwd readlink realpath rm rmdir "
-    "sed seq sleep sort stat tail tar tee test top touch tr true uname uniq vi wc wget which whoami xargs"
-).split()
+_TOOLS = """
+awk basename cat chmod clear cp cut date df dirname du echo env false find free grep gunzip gzip head hostname
+id kill less ln ls mkdir mktemp mv nc nslookup printenv printf ps pwd readlink realpath rm rmdir sed seq sleep
+sort stat tail tar tee test top touch tr true uname uniq vi wc wget which whoami xargs
+"""
+"""What people who look into a running container type; busybox answers to all of these names."""
 
 _PASSWD = f"""\
 root:x:0:0:root:/root:/bin/sh
@@ -67,9 +74,9 @@ def _unpacked(package: bytes) -> Iterator[Entry]:
                 yield entries.link(path, member.linkname)
             else:
                 yield entries.file(path, _content(archive, member), mode)
-    control = deb.control.get_content("control")
-    name = deb.debcontrol()["Package"]
-    yield entries.file(f"var/lib/dpkg/status.d/{name}", control if isinstance(control, bytes) else control.encode())
+    control = deb.debcontrol()
+    name = control["Package"]
+    yield entries.file(f"var/lib/dpkg/status.d/{name}", control.dump().encode())
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -103,10 +110,20 @@ def _configuration(unpacked: dict[str, Entry]) -> Iterator[Entry]:
     yield entries.link("usr/bin/sh", "dash")
     yield entries.link("usr/bin/python3", f"python{PYTHON_VERSION}")
     yield entries.link("usr/bin/python", "python3")
-    for tool in _TOOLS:
+    for tool in _TOOLS.split():
         yield entries.link(f"usr/bin/{tool}", "busybox")
     for mount_point in ("etc/hosts", "etc/resolv.conf", "etc/hostname"):
         yield entries.file(mount_point, b"")
-    for folder in ("dev", "mnt", "opt", "proc", "run", "sys", "usr/local/bin", SITE_PACKAGES, "etc/ssl/certs"):
+    for folder in (
+        "dev",
+        "mnt",
+        "opt",
+        "proc",
+        "run",
+        "sys",
+        "usr/local/bin",
+        SITE_PACKAGES,
+        "etc/ssl/certs",
+    ):
         yield from entries.directories_to(folder)
     yield entries.directory("tmp", 0o1777)

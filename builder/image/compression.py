@@ -28,7 +28,7 @@ class ParallelGzip(io.RawIOBase):
         self._target = target
         self._pending = bytearray()
         self._pool = ThreadPoolExecutor(max_workers=sandbox.processors())
-        self._members: deque[Future[bytes]] = deque()
+        self._members: deque[Future[bytearray]] = deque()
         self._plain_hash = hashlib.sha256()
         self._compressed_hash = hashlib.sha256()
         self.plain_size = 0

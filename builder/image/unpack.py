@@ -1,10 +1,11 @@
 """Lay the file tree of an archived image out on disk, for a machine without an engine."""
 
+import gzip
 import json
 import shutil
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from builder.errors import UserFileError
 
@@ -17,7 +18,7 @@ def archive(path: Path, folder: Path) -> Path:
     try:
         with tarfile.open(path) as opened:
             image: dict[str, Any] = json.loads(_read(opened, "manifest.json"))[0]
-            root = folder / image["Config"].rpartition("/")[2][:16]
+            root = folder / str(image["Config"]).rpartition("/")[2][:16]
             if root.is_dir():
                 return root
             draft = folder / f".{root.name}.part"
@@ -36,7 +37,11 @@ def archive(path: Path, folder: Path) -> Path:
 
 
 def _read(opened: tarfile.TarFile, name: str) -> bytes:
+    return _open(opened, name).read()
+
+
+def _open(opened: tarfile.TarFile, name: str) -> IO[bytes]:
     member = opened.extractfile(name)
     if member is None:
         raise KeyError(name)
-    return member.read()
+    return member

@@ -1,5 +1,6 @@
 """The archive: one tar for three readers, complete or not there."""
 
+import hashlib
 import json
 import shutil
 import tarfile
@@ -10,7 +11,7 @@ import pytest
 
 from builder import platforms, tags
 from builder.errors import OutputError
-from builder.image import archive, entries, oci, unpack
+from builder.image import archive, compression, entries, oci, unpack
 from builder.image.layers import BlobStore
 from builder.image.oci import Image, Settings
 
@@ -24,8 +25,10 @@ def store(tmp_path: Path) -> BlobStore:
 
 def _image(store: BlobStore, platform: platforms.Platform = platforms.AMD64, text: bytes = b"one") -> Image:
     base = store.layer("base", "key", lambda: [entries.directory("data"), entries.link(".llama", "/data")])
-    config = store.layer("config", text.decode(), lambda: [entries.file("run.yaml", text)])
-    settings = Settings("1001:0", ("python",), {"PATH": "/bin"}, 8321, labels={"a": "b"}, created="2026-01-01T00:00:00Z")
+    config = store.layer("config", hashlib.sha256(text).hexdigest(), lambda: [entries.file("run.yaml", text)])
+    settings = Settings(
+        "1001:0", ("python",), {"PATH": "/bin"}, 8321, labels={"a": "b"}, created="2026-01-01T00:00:00Z"
+    )
     return oci.assemble(store, platform, [base, config], settings)
 
 
@@ -120,3 +123,10 @@ def test_it_unpacks_to_what_the_layers_hold(store: BlobStore, tmp_path: Path) ->
     assert (root / "run.yaml").read_bytes() == b"one"
     assert (root / ".llama").readlink() == Path("/data")
     assert unpack.archive(tmp_path / "demo.tar", tmp_path / "unpacked") == root
+
+
+def test_layers_of_several_gzip_members_unpack_whole(store: BlobStore, tmp_path: Path) -> None:
+    large = bytes(range(256)) * (compression.MEMBER_BYTES // 128)
+    image = _image(store, text=large)
+    _write(tmp_path / "demo.tar", store, [image])
+    assert (unpack.archive(tmp_path / "demo.tar", tmp_path / "unpacked") / "run.yaml").read_bytes() == large

@@ -36,7 +36,10 @@ def test_every_option_arrives(asked: list[build.Options]) -> None:
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("--tag UPPER", "lower case"), ("--tag demo --platform linux/s390x", "expected linux/amd64 or linux/arm64")],
+    [
+        ("--tag UPPER", "lower case"),
+        ("--tag demo --platform linux/s390x", "expected linux/amd64 or linux/arm64"),
+    ],
 )
 def test_a_wrong_value_is_a_usage_error(
     asked: list[build.Options], capsys: pytest.CaptureFixture[str], line: str, message: str

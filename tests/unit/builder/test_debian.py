@@ -85,7 +85,10 @@ class TestMirrors:
             "deb [signed-by=/k.gpg arch=amd64] http://mirror.test/debian trixie main\n"
         )
         found = mirrors.find()
-        assert (found.debian, found.security) == ("http://mirror.test/debian", "http://mirror.test/debian-security")
+        assert (found.debian, found.security) == (
+            "http://mirror.test/debian",
+            "http://mirror.test/debian-security",
+        )
         assert found.snapshot is None
 
     def test_the_command_line_and_the_environment_come_first(
@@ -171,7 +174,9 @@ class TestFetch:
     CONTENT = _deb("dash", {})
 
     def _mirrors(self, site: Site, *, snapshot: bool = True) -> Mirrors:
-        return Mirrors(f"{site.address}/debian", f"{site.address}/security", f"{site.address}/old" if snapshot else None)
+        return Mirrors(
+            f"{site.address}/debian", f"{site.address}/security", f"{site.address}/old" if snapshot else None
+        )
 
     def _fetch(self, site: Site, package: Package, *, substitutes: bool = True) -> list[fetch.Fetched]:
         return fetch.fetch(download.session(), self._mirrors(site), [package], allow_substitutes=substitutes)
@@ -275,7 +280,7 @@ class TestRootFileSystem:
         assert "usr/share/doc/tool/copyright" in found
         assert "usr/share/doc/tool/changelog.gz" not in found
         assert "usr/share/man/man1/tool.1.gz" not in found
-        assert b"Package: tool" in bytes(found["var/lib/dpkg/status.d/tool"].content)  # type: ignore[arg-type]
+        assert b"Package: tool" in bytes(found["var/lib/dpkg/status.d/tool"].content)
 
     def test_the_certificates_become_one_bundle(self) -> None:
         package = _deb(
@@ -295,7 +300,7 @@ class TestRootFileSystem:
         assert found["usr/bin/ls"].kind is Kind.FILE
         assert (found["usr/bin/sh"].target, found["usr/bin/python"].target) == ("dash", "python3")
         assert found["tmp"].mode == 0o1777
-        assert b":1001:0:" in bytes(found["etc/passwd"].content)  # type: ignore[arg-type]
+        assert b":1001:0:" in bytes(found["etc/passwd"].content)
 
     def test_parents_come_before_what_they_hold(self) -> None:
         paths_in_order = [entry.path for entry in rootfs.root_entries([])]

@@ -9,7 +9,12 @@ from builder import catalogue, lock, manifest, paths
 from builder.errors import UserFileError
 from builder.lock import Inputs
 
-PINS = "alpha==1.0 \\\n    --hash=sha256:00\nbeta-core[extra]==2.1 ; python_full_version < '3.13' \\\n    --hash=sha256:11\n"
+PINS = """\
+alpha==1.0 \\
+    --hash=sha256:00
+beta-core[extra]==2.1 ; python_full_version < '3.13' \\
+    --hash=sha256:11
+"""
 
 
 @pytest.fixture

@@ -11,7 +11,10 @@ from builder.errors import UsageError, UserFileError
 
 KNOWN = Catalogue(
     {
-        "vector_io": {"inline::faiss": {"pip_packages": ["faiss-cpu"]}, "inline::milvus": {"pip_packages": ["pymilvus"]}},
+        "vector_io": {
+            "inline::faiss": {"pip_packages": ["faiss-cpu"]},
+            "inline::milvus": {"pip_packages": ["pymilvus"]},
+        },
         "files": {"remote::s3": {"pip_packages": ["boto3"]}},
     }
 )

@@ -75,7 +75,11 @@ def test_code_for_another_processor_is_refused_by_name(tmp_path: Path, installed
 @pytest.mark.parametrize(
     ("said", "error", "message"),
     [
-        ("error: Hash mismatch for `demo`\n  Expected: sha256:aa\n  Computed: sha256:bb", KitError, "not the file that was locked"),
+        (
+            "error: Hash mismatch for `demo`\n  Expected: sha256:aa\n  Computed: sha256:bb",
+            KitError,
+            "not the file that was locked",
+        ),
         ("error: error sending request for url", UnreachableError, "could not be staged"),
     ],
 )

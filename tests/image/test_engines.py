@@ -1,0 +1,165 @@
+"""The image in Docker and Podman, as users and clusters run it."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from docker import DockerClient
+from docker.models.containers import Container
+
+from builder.engine import HARDENED
+from tests.support.docker_engine import DockerEngine
+from tests.support.image import TAG, BuiltImage
+from tests.support.podman import Podman
+
+OPERATOR_COMMAND = (
+    "/bin/sh",
+    "-c",
+    "python -c 'import importlib.metadata, packaging.version as v; "
+    'assert v.parse(importlib.metadata.version("llama-stack")) >= v.parse("0.2.17")\' && '
+    "exec uvicorn llama_stack.core.server.server:create_app --host 0.0.0.0 --port ${LLS_PORT:-8321} "
+    "--workers ${LLS_WORKERS:-1} --factory",
+)
+"""What the Kubernetes operator replaces the image's command by."""
+
+
+@pytest.fixture(scope="module")
+def loaded(built: BuiltImage, docker_client: DockerClient) -> DockerClient:
+    """An engine that holds the image."""
+    with built.archive.open("rb") as archive:
+        docker_client.images.load(archive)
+    return docker_client
+
+
+@contextmanager
+def _container(client: DockerClient, *command: str, **options: Any) -> Iterator[Container]:
+    container = client.containers.run(TAG, list(command), detach=True, **options)
+    try:
+        yield container
+    finally:
+        container.remove(force=True, v=True)
+
+
+def _address(container: Container, port: int = 8321) -> str:
+    container.reload()
+    network = next(iter(container.attrs["NetworkSettings"]["Networks"].values()))
+    return f"http://{network['IPAddress']}:{port}"
+
+
+def _wait_for_health(container: Container, port: int = 8321) -> str:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        address = _address(container, port)
+        if container.status == "exited":
+            break
+        try:
+            if requests.get(f"{address}/v1/health", timeout=5).json() == {"status": "OK"}:
+                return address
+        except requests.RequestException:
+            time.sleep(0.2)
+    raise AssertionError(bytes(container.logs()).decode()[-3000:])
+
+
+def _use(address: str) -> None:
+    """Store a prompt and a file and read them back."""
+    created = requests.post(f"{address}/v1/prompts", json={"prompt": "Hello"}, timeout=30).json()
+    assert requests.get(f"{address}/v1/prompts/{created['prompt_id']}", timeout=30).json()["prompt"] == "Hello"
+    upload = {"file": ("a.txt", b"content")}
+    stored = requests.post(f"{address}/v1/files", files=upload, data={"purpose": "assistants"}, timeout=30).json()
+    assert requests.get(f"{address}/v1/files/{stored['id']}/content", timeout=30).content == b"content"
+
+
+def test_docker_loads_it_and_it_serves(loaded: DockerClient) -> None:
+    with _container(loaded) as container:
+        _use(_wait_for_health(container))
+        container.stop(timeout=20)
+        assert container.wait()["StatusCode"] == 0
+
+
+def test_it_serves_on_any_uid_with_a_read_only_root_and_an_empty_volume(loaded: DockerClient) -> None:
+    with _container(loaded, **HARDENED) as container:
+        _use(_wait_for_health(container))
+        identity = str(container.exec_run(["id"]).output)
+        assert "uid=1000650000 gid=0" in identity
+
+
+def test_a_fixed_uid_with_another_group_owns_its_volume(loaded: DockerClient) -> None:
+    with _container(loaded, user="1234:5678", read_only=True, tmpfs={"/tmp": "", "/data": "uid=1234"}) as container:
+        _use(_wait_for_health(container))
+
+
+def test_the_port_can_be_chosen(loaded: DockerClient) -> None:
+    with _container(loaded, "--port", "5001") as container:
+        _wait_for_health(container, 5001)
+
+
+def test_older_manifests_arguments_work(loaded: DockerClient) -> None:
+    arguments = ("--yaml-config", "/opt/llama-stack/run.yaml", "--env", "LLAMA_STACK_PORT=5002")
+    with _container(loaded, *arguments) as container:
+        _wait_for_health(container, 5002)
+
+
+def test_the_operators_command_serves(loaded: DockerClient) -> None:
+    environment = {
+        "LLAMA_STACK_CONFIG": "/opt/llama-stack/run.yaml",
+        "HF_HOME": "/.llama",
+        "LLS_WORKERS": "1",
+    }
+    first, *rest = OPERATOR_COMMAND
+    with _container(loaded, *rest, entrypoint=first, environment=environment, **HARDENED) as container:
+        _use(_wait_for_health(container))
+
+
+def test_another_program_is_run(loaded: DockerClient) -> None:
+    output = loaded.containers.run(TAG, ["sh", "-c", "llama --help | head -1"], remove=True)
+    assert b"usage: llama" in output
+
+
+def test_a_config_that_was_asked_for_and_is_missing_is_an_error(loaded: DockerClient) -> None:
+    with _container(loaded, "/etc/llama-stack/absent.yaml") as container:
+        assert container.wait(timeout=60)["StatusCode"] == 78
+        assert b"/etc/llama-stack/absent.yaml" in container.logs()
+
+
+def test_podman_loads_and_runs_it(built: BuiltImage, podman: Podman) -> None:
+    podman.run("load", "--input", built.archive)
+    inspected = json.loads(podman.run("image", "inspect", f"localhost/{TAG}").stdout)[0]
+    assert inspected["Config"]["User"] == "1001:0"
+    done = podman.run("run", "--rm", "--read-only", "--user", "1000650000:0", f"localhost/{TAG}", "id", "-u")
+    assert done.stdout.strip() == "1000650000"
+
+
+def test_the_build_verifies_in_an_engine_when_one_answers(
+    built: BuiltImage, docker_engine: DockerEngine, tmp_path: Path, forget_verdict: Callable[[str], None]
+) -> None:
+    forget_verdict(built.digest)
+    from builder import paths
+    from tests.support import image
+
+    environment = {"DOCKER_HOST": docker_engine.host}
+    again = image.build(paths.ROOT, tmp_path / "again.tar", environment=environment, load=True)
+    assert again.digest == built.digest
+    assert again.result["verified"]["where"].startswith(f"a container of {docker_engine.host}")
+    assert docker_engine.client.images.get(TAG)
+
+
+def test_a_named_engine_that_does_not_answer_is_an_error(tmp_path: Path) -> None:
+    from builder import paths
+
+    done = subprocess.run(
+        [paths.ROOT / ".venv/bin/python", "build.py", "--tag", TAG, "--output", tmp_path / "x.tar"],
+        cwd=paths.ROOT,
+        env={"DOCKER_HOST": f"unix://{tmp_path}/none.sock", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 69
+    assert "no engine answers" in done.stderr
+    assert not list(tmp_path.iterdir())
