@@ -26,7 +26,8 @@ def archive(path: Path, folder: Path) -> Path:
             draft.mkdir(parents=True)
             try:
                 for name in image["Layers"]:
-                    with tarfile.open(fileobj=opened.extractfile(name), mode="r|gz") as layer:
+                    # tarfile's own decompression would stop after the first gzip member
+                    with gzip.open(_open(opened, name)) as plain, tarfile.open(fileobj=plain, mode="r|") as layer:
                         layer.extractall(draft, filter="tar")
                 draft.rename(root)
             finally:
