@@ -31,11 +31,13 @@ class Inputs:
 
     requirements: tuple[str, ...]
     left_out: tuple[str, ...]
+    limits: tuple[str, ...] = ()
+    """Constraints on packages that may or may not come in."""
 
     @property
     def digest(self) -> str:
         """SHA-256 that a lock made from these inputs carries."""
-        text = "\n".join(["python>=" + OLDEST_PYTHON, *self.requirements, "left out:", *self.left_out])
+        text = "\n".join(["python>=" + OLDEST_PYTHON, *self.requirements, "left out:", *self.left_out, *self.limits])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -54,12 +56,12 @@ class Lock:
 
 def inputs(providers: Iterable[Provider], catalogue: Catalogue) -> Inputs:
     """Compose the inputs for these providers. Raises UserFileError for a line that is no requirement."""
-    lines = set(_requirement_lines(paths.IMAGE_INPUTS))
+    lines = set(requirement_lines(paths.IMAGE_INPUTS))
     for provider in providers:
         lines.update(catalogue.packages(provider.api, provider.provider_type))
         if provider.module:
             lines.add(provider.module)
-    left_out = tuple(canonicalize_name(name) for name in _requirement_lines(paths.LEFT_OUT))
+    left_out = tuple(canonicalize_name(name) for name in requirement_lines(paths.LEFT_OUT))
     kept = [line for line in lines if canonicalize_name(Requirement(line).name) not in left_out]
     return Inputs(tuple(sorted(kept)), tuple(sorted(left_out)))
 
@@ -88,13 +90,14 @@ def compile_lock(source: Inputs, target: Path, *, upgrade: bool = False, constra
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_suffix(".draft")
-    excludes = target.with_suffix(".left-out")
+    excludes, limits = target.with_suffix(".left-out"), target.with_suffix(".limits")
     excludes.write_text("".join(name + "\n" for name in source.left_out))
+    limits.write_text("".join(limit + "\n" for limit in source.limits))
     if target.exists() and not upgrade:
         draft.write_bytes(target.read_bytes())
     words: list[str | Path] = [command.uv(), "pip", "compile", "-", "--output-file", draft, "--quiet"]
     words += ["--universal", "--python-version", OLDEST_PYTHON, *wheels_only()]
-    words += ["--generate-hashes", "--no-header", "--no-annotate", "--excludes", excludes]
+    words += ["--generate-hashes", "--no-header", "--no-annotate", "--excludes", excludes, "--constraints", limits]
     words += ["--upgrade"] if upgrade else []
     words += ["--constraints", constraints] if constraints else []
     try:
@@ -113,12 +116,13 @@ def compile_lock(source: Inputs, target: Path, *, upgrade: bool = False, constra
     finally:
         draft.unlink(missing_ok=True)
         excludes.unlink(missing_ok=True)
+        limits.unlink(missing_ok=True)
     return Lock(target, text)
 
 
 def wheels_only() -> list[str]:
     """uv's options that allow wheels alone, but for the packages that publish none."""
-    sdists = [word for name in _requirement_lines(paths.SDISTS) for word in ("--no-binary", name)]
+    sdists = [word for name in requirement_lines(paths.SDISTS) for word in ("--no-binary", name)]
     return ["--only-binary", ":all:", *sdists]
 
 
@@ -132,7 +136,7 @@ def moved(before: dict[str, str], after: dict[str, str]) -> list[str]:
     return lines
 
 
-def _requirement_lines(path: Path) -> Sequence[str]:
+def requirement_lines(path: Path) -> Sequence[str]:
     """The requirements of a hand-written file, without comments; every bad line is named."""
     lines = []
     for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):

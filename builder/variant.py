@@ -13,7 +13,7 @@ def lock_for(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Lock:
     """The lock of the chosen manifest.
 
     A changed manifest is resolved with the repo's lock as constraints, so that what both have is the same
-    version. Of a provider that is added nothing is left out: what upstream lists for it may be needed.
+    version. Of what an added provider needs nothing is left out.
     """
     own = lock.load(paths.IMAGE_LOCK, lock.inputs(shipped.providers, catalogue))
     if chosen is shipped:
@@ -54,4 +54,19 @@ def _inputs(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Inputs
     if not added:
         return kept
     lines = {line for provider in added for line in catalogue.packages(provider.api, provider.provider_type)}
-    return Inputs(tuple(sorted({*kept.requirements, *lines})), ())
+    limits = lock.requirement_lines(paths.WITH_INPUTS)
+    needed = _closure(tuple(sorted(lines)))
+    return Inputs(
+        requirements=tuple(sorted({*kept.requirements, *lines})),
+        left_out=tuple(name for name in kept.left_out if name not in needed),
+        limits=tuple(limits),
+    )
+
+
+def _closure(lines: tuple[str, ...]) -> set[str]:
+    """The names of everything these requirements need: none of it may be left out."""
+    if not lines:
+        return set()
+    alone = Inputs(lines, ())
+    path = paths.LOCKS / f"{alone.digest[:16]}.lock"
+    return set((lock.load(path, alone) if path.is_file() else lock.compile_lock(alone, path)).versions)
