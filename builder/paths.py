@@ -23,6 +23,7 @@ DEBIAN_INPUTS = REQUIREMENTS / "debian.in"
 DEBIAN_LOCK = REQUIREMENTS / "debian.lock"
 DEBIAN_KEYS = REQUIREMENTS / "debian-archive-keys.gpg"
 
+ENVIRONMENT = ROOT / ".venv"
 BUILD = ROOT / "build"
 DOWNLOADS = BUILD / "downloads"
 STAGES = BUILD / "stages"

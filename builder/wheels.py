@@ -16,6 +16,8 @@ from builder.lock import Lock, wheels_only
 from builder.platforms import Platform
 
 _RECORD_FOLDER = re.compile(r"^(?P<name>.+)-(?P<version>[^-]+)\.dist-info$")
+_HOST_PYTHON = re.compile(rb"\A(?:#!/bin/sh\n'''exec' .*\n' '''\n|#!.*python.*\n)")
+"""How a script names its interpreter: `#!`, or by way of sh where the path is long or has a space."""
 _HASH_MISMATCH = re.compile(r"hash(es)? mismatch", re.IGNORECASE)
 
 
@@ -94,10 +96,7 @@ def _move_programs(site: Path, scripts: Path, python: str) -> None:
     scripts.mkdir(parents=True, exist_ok=True)
     source = site / "bin"
     for program in sorted(source.glob("*")):
-        content = program.read_bytes()
-        first, newline, rest = content.partition(b"\n")
-        if first.startswith(b"#!") and b"python" in first:
-            content = f"#!{python}".encode() + newline + rest
+        content = _HOST_PYTHON.sub(f"#!{python}\n".encode(), program.read_bytes(), count=1)
         moved = scripts / program.name
         moved.unlink(missing_ok=True)
         moved.write_bytes(content)

@@ -59,7 +59,8 @@ print(json.dumps({"imported": imported, "failures": failures}))
 
 
 def _answer(built: BuiltImage, program: str) -> dict[str, object]:
-    done = built.run("python", "-W", "ignore", "-c", program)
+    # The ifeval scoring functions fetch data for nltk as soon as they are imported, into the home directory.
+    done = built.run("python", "-W", "ignore", "-c", program, environment={"HOME": "/tmp"})
     assert done.returncode == 0, done.stderr
     answer: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return answer

@@ -62,9 +62,7 @@ class BuiltImage:
     ) -> subprocess.CompletedProcess[str]:
         """Run a program in the image until it ends; `timeout` is in seconds."""
         command = self.command(program, environment, data)
-        return subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def build(

@@ -16,7 +16,7 @@ from builder.debian.index import Package
 from builder.debian.mirrors import Mirrors
 from builder.errors import KitError, UnreachableError, UserFileError
 from builder.image.entries import Kind
-from tests.support.http import Site, serve
+from tests.support.loopback_site import Site, serve
 
 
 @pytest.fixture

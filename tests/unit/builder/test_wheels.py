@@ -28,6 +28,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (site / ".lock").touch()
         (site / "bin").mkdir()
         (site / "bin" / "demo").write_text("#!/home/me/python\nimport demo\n")
+        by_way_of_sh = "#!/bin/sh\n'''exec' '/my home/python' \"$0\" \"$@\"\n' '''\nimport demo\n"
+        (site / "bin" / "spaced").write_text(by_way_of_sh)
         (site / "bin" / "native").write_bytes(_elf(platforms.AMD64.elf_machine))
         (site / "demo" / "tests").mkdir(parents=True)
         (site / "demo" / "tests" / "test_demo.py").touch()
@@ -35,7 +37,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (site / "demo" / "fast.so").write_bytes(_elf(platforms.AMD64.elf_machine))
         (info / "RECORD").write_text(
             "demo/__init__.py,sha256=aa,6\ndemo/fast.so,sha256=bb,28\ndemo/tests/test_demo.py,sha256=cc,0\n"
-            "bin/demo,sha256=dd,30\nbin/native,sha256=ee,28\ndemo-1.0.dist-info/RECORD,,\n"
+            "bin/demo,sha256=dd,30\nbin/native,sha256=ee,28\nbin/spaced,sha256=ff,9\ndemo-1.0.dist-info/RECORD,,\n"
         )
         return ""
 
@@ -49,9 +51,9 @@ def _stage(tmp_path: Path, site: Path, platform: platforms.Platform = platforms.
 
 def test_programs_are_on_path_and_start_the_images_python(tmp_path: Path, installed: Path) -> None:
     _stage(tmp_path, installed)
-    program = tmp_path / "usr/local/bin/demo"
-    assert program.read_text() == "#!/usr/bin/python3\nimport demo\n"
-    assert program.stat().st_mode & 0o777 == 0o755
+    for program in (tmp_path / "usr/local/bin/demo", tmp_path / "usr/local/bin/spaced"):
+        assert program.read_text() == "#!/usr/bin/python3\nimport demo\n"
+        assert program.stat().st_mode & 0o777 == 0o755
     assert (tmp_path / "usr/local/bin/native").read_bytes()[:4] == b"\x7fELF"
     assert not (installed / "bin").exists()
     assert not (installed / ".lock").exists()

@@ -1,0 +1,96 @@
+"""The servers of this package as fixtures, one of each for the whole run.
+
+A server whose parts are missing skips its tests and says which command installs them; where ``CI`` is set it
+fails them, so that nothing goes untested unseen.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+
+import pytest
+from docker import DockerClient
+
+from tests.support import docker_engine as docker_engine_server
+from tests.support import podman as podman_server
+from tests.support import postgres as postgres_server
+from tests.support import redis as redis_service
+from tests.support import registry as registry_server
+from tests.support import s3 as s3_service
+from tests.support import vllm as vllm_server
+from tests.support.docker_engine import DockerEngine
+from tests.support.podman import Podman
+from tests.support.postgres import Postgres
+from tests.support.process import NotInstalled
+from tests.support.redis import Redis
+from tests.support.registry import Registry
+from tests.support.s3 import S3Server
+from tests.support.vllm import Vllm
+
+
+@pytest.fixture(scope="session")
+def vllm() -> Iterator[Vllm]:
+    """vLLM with a chat model."""
+    yield from _served(vllm_server.serve())
+
+
+@pytest.fixture(scope="session")
+def vllm_embedding() -> Iterator[Vllm]:
+    """vLLM with an embedding model."""
+    yield from _served(vllm_server.serve_embedding())
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """A Docker engine, for programs that take ``DOCKER_HOST``."""
+    yield from _served(docker_engine_server.serve())
+
+
+@pytest.fixture(scope="session")
+def docker_client(docker_engine: DockerEngine) -> DockerClient:
+    """A client of the Docker engine."""
+    return docker_engine.client
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """Podman with storage of its own."""
+    yield from _served(podman_server.serve())
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server that asks for credentials."""
+    yield from _served(s3_service.serve())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server."""
+    yield from _served(postgres_server.serve())
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A Redis server."""
+    yield from _served(redis_service.serve())
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Registry]:
+    """A container registry without TLS, open to everybody."""
+    yield from _served(registry_server.serve())
+
+
+def _served[T](server: AbstractContextManager[T]) -> Iterator[T]:
+    with ExitStack() as stack:
+        try:
+            started = stack.enter_context(server)
+        except NotInstalled as missing:
+            reason = str(missing)
+        else:
+            yield started
+            return
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

@@ -1,0 +1,65 @@
+"""Run configs for the tests."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support.postgres import Postgres
+from tests.support.redis import Redis
+
+Providers = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def run_config(
+    directory: Path,
+    providers: Providers,
+    *,
+    kv_backend: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """A run config that serves these providers, by API.
+
+    State lies in SQLite files in ``directory``, all of it but the ``kv_backend`` if one is given; the backends are
+    ``kv_default`` and ``sql_default``. ``more`` are further keys of the run config.
+    """
+    return {
+        "version": 2,
+        "image_name": "test",
+        "apis": sorted(providers),
+        "providers": {api: list(entries) for api, entries in providers.items()},
+        "storage": {
+            "backends": {
+                "kv_default": dict(kv_backend or sqlite_kv(directory)),
+                "sql_default": {"type": "sql_sqlite", "db_path": str(directory / "sql.db")},
+            },
+            "stores": {
+                "metadata": {"backend": "kv_default", "namespace": "registry"},
+                "inference": {"backend": "sql_default", "table_name": "inference_store"},
+                "conversations": {"backend": "sql_default", "table_name": "openai_conversations"},
+            },
+        },
+        **more,
+    }
+
+
+def sqlite_kv(directory: Path) -> dict[str, Any]:
+    """A key-value backend in a SQLite file."""
+    return {"type": "kv_sqlite", "db_path": str(directory / "kv.db")}
+
+
+def postgres_kv(server: Postgres, table: str) -> dict[str, Any]:
+    """A key-value backend in a table of a PostgreSQL server."""
+    return {
+        "type": "kv_postgres",
+        "host": server.host,
+        "port": server.port,
+        "db": server.database,
+        "user": server.user,
+        "password": server.password,
+        "table_name": table,
+    }
+
+
+def redis_kv(server: Redis) -> dict[str, Any]:
+    """A key-value backend in a Redis server."""
+    return {"type": "kv_redis", "host": server.host, "port": server.port}
