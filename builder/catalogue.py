@@ -1,6 +1,7 @@
-"""Every provider type there is to choose from, and the packages upstream says each one needs.
+"""Every provider type there is to choose from, and the packages each one needs.
 
-requirements/upstream-providers.yaml holds it; `build.py lock` writes that file from the pinned llama-stack.
+requirements/providers.yaml holds it; `build.py lock` writes that file from the registries of the pinned llama-stack
+and of providers/registry/.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from builder import paths
 
 @dataclass(frozen=True)
 class Catalogue:
-    """API -> provider type -> upstream's description of it."""
+    """API -> provider type -> its description."""
 
     entries: dict[str, dict[str, dict[str, Any]]]
 
@@ -28,10 +29,10 @@ class Catalogue:
         return list(self.entries.get(api, {}))
 
     def packages(self, api: str, provider_type: str) -> list[str]:
-        """The requirements upstream lists for a provider type; empty for an external provider."""
+        """The requirements listed for a provider type; empty for an external provider."""
         return list(self.entries.get(api, {}).get(provider_type, {}).get("pip_packages", []))
 
 
-def load(path: Path = paths.UPSTREAM_PROVIDERS) -> Catalogue:
-    """Read the catalogue that belongs to the pinned llama-stack."""
+def load(path: Path = paths.PROVIDERS) -> Catalogue:
+    """Read the catalogue."""
     return Catalogue(yaml.safe_load(path.read_text(encoding="utf-8")))

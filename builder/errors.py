@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from builder.paths import shown
+
 
 class KitError(Exception):
     """A failure the user is told of in a few lines, without a traceback. Exit code 1.
@@ -29,7 +31,7 @@ class UserFileError(KitError):
     exit_code = 65
 
     def __init__(self, path: Path, message: str, advice: str = "", line: int | None = None) -> None:
-        where = f"{path}:{line}" if line else str(path)
+        where = f"{shown(path)}:{line}" if line else shown(path)
         super().__init__(f"{where}: {message}", advice)
 
 

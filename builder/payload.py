@@ -31,7 +31,7 @@ ENTRYPOINT = ("python", "-m", "distribution")
 
 
 def code(site_packages: str) -> Iterator[Entry]:
-    """The distribution and the providers, the path file that makes them importable, and the state directory."""
+    """The distribution and the providers, the path file that makes them known to every Python, and the state directory."""
     yield from entries.directories_to(HOME)
     for package in ("distribution", "providers"):
         for entry in entries.below(paths.ROOT, package):
@@ -41,7 +41,7 @@ def code(site_packages: str) -> Iterator[Entry]:
                 yield entries.file(f"{HOME}/{entry.path}", entry.content)
     yield from entries.directories_to(site_packages)
     relative = os.path.relpath(f"/{HOME}", f"/{site_packages}")  # also right in a tree that lies elsewhere
-    yield entries.file(f"{site_packages}/{PATH_FILE}", f"{relative}\n".encode())
+    yield entries.file(f"{site_packages}/{PATH_FILE}", f"{relative}\nimport distribution.hooks\n".encode())
     yield entries.directory(DATA, 0o775, user=1001)
     yield entries.link(".llama", f"/{DATA}")
 

@@ -19,7 +19,7 @@ def update(*, upgrade: bool, debian_mirror: str | None) -> None:
     """
     before = _image_versions(), debian_lock.versions(), _kit_versions()
     with progress.step("providers", f"of {_PINNED}"):
-        _describe_upstream()
+        _describe_providers()
     with progress.step("debian"):
         debian_lock.write(download.session(), mirrors.find(debian_mirror))
     catalogue = catalogues.load()
@@ -35,7 +35,7 @@ def update(*, upgrade: bool, debian_mirror: str | None) -> None:
         progress.out.print(line)
 
 
-def _describe_upstream() -> None:
+def _describe_providers() -> None:
     """Ask the pinned llama-stack, in an environment of its own, which providers there are."""
     with tempfile.TemporaryDirectory() as scratch:
         environment = Path(scratch) / "environment"
@@ -47,12 +47,12 @@ def _describe_upstream() -> None:
             error=UnreachableError,
         )
         text = command.run(
-            [python, paths.ROOT / "builder" / "describe_upstream.py"],
-            failure="its registries could not be read",
+            [python, paths.ROOT / "builder" / "describe_providers.py"],
+            failure="the provider registries could not be read",
         )
     if "inference:" not in text:
-        raise KitError("llama-stack's registries came out empty")
-    paths.UPSTREAM_PROVIDERS.write_text(text, encoding="utf-8")
+        raise KitError("the provider registries came out empty")
+    paths.PROVIDERS.write_text(text, encoding="utf-8")
 
 
 def _compile_kit_locks(image: Inputs, *, upgrade: bool) -> None:

@@ -1,14 +1,18 @@
-"""Print, as YAML, the packages that every provider type in llama-stack's own registries asks for.
+"""Print, as YAML, the packages that every provider type asks for: llama-stack's own types and this distribution's.
 
 `build.py lock` runs this file with an interpreter that has the pinned llama-stack and none of the
-providers' packages: upstream's registry modules only describe providers and import none of them.
+providers' packages: registry modules only describe providers and import none of them.
 """
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import yaml
 from llama_stack.core.distribution import get_provider_registry
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from providers.registry import added_providers  # noqa: E402 - a file that is run finds only its own folder
 
 OPTIONS_WITH_VALUE = {"--index-url", "--extra-index-url"}
 
@@ -30,16 +34,13 @@ def requirements(pip_packages: list[str]) -> list[str]:
 
 def catalogue() -> dict[str, dict[str, dict[str, Any]]]:
     """API -> provider type -> description, everything sorted."""
-    registry = get_provider_registry()
-    return {
-        api.value: {
-            provider_type: {"pip_packages": requirements(spec.pip_packages)}
-            for provider_type, spec in sorted(types.items())
-        }
-        for api, types in sorted(registry.items(), key=lambda item: item[0].value)
-    }
+    specs = [spec for types in get_provider_registry().values() for spec in types.values()]
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for spec in [*specs, *added_providers()]:  # ours last: they replace upstream's of the same type
+        found.setdefault(spec.api.value, {})[spec.provider_type] = {"pip_packages": requirements(spec.pip_packages)}
+    return {api: dict(sorted(types.items())) for api, types in sorted(found.items())}
 
 
 if __name__ == "__main__":
-    sys.stdout.write("# Written by `build.py lock` from llama-stack's own provider registries.\n")
+    sys.stdout.write("# Written by `build.py lock` from the registries of llama-stack and of providers/registry/.\n")
     yaml.safe_dump(catalogue(), sys.stdout, sort_keys=False, width=110)
