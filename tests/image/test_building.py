@@ -133,7 +133,7 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(clone: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("file", "text", "code", "message"),
     [
-        ("distribution/build.yaml", "version: 2\n  bad\n", 65, "distribution/build.yaml:2: is not YAML"),
+        ("distribution/build.yaml", "version: [2\nx: y\n", 65, "distribution/build.yaml:2: is not YAML"),
         ("run.yaml", "version: [2\nx: y\n", 78, "run.yaml:2: is not YAML"),
         ("requirements/image.in", "llama-stack==0.3.3\nuvicorn<1\n", 65, "run: python build.py lock"),
         ("requirements/image.lock", None, 65, "image.lock: the lock is missing"),

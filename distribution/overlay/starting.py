@@ -1,0 +1,231 @@
+"""Starting llama-stack: everything that fails is collected, and what is merely down does not stop it."""
+
+import asyncio
+import functools
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from distribution.gate import StartupFailure, gate
+from distribution.verification import startup
+from distribution.verification.findings import Finding
+
+log = logging.getLogger(__name__)
+
+AsyncFunction = Callable[..., Awaitable[Any]]
+
+SECONDS_BETWEEN_TRIES = 5.0
+LONGEST_SECONDS_BETWEEN_TRIES = 60.0
+
+
+class NotStarted:
+    """Stands for a provider that failed, so that the others can be tried too."""
+
+    def __init__(self, provider_id: str) -> None:
+        self.__provider_id__ = provider_id
+
+
+@dataclass
+class Pending:
+    """Something to do again until the service answers, such as registering a resource."""
+
+    api: str
+    provider_id: str
+    again: Callable[[], Awaitable[Any]]
+
+
+@dataclass
+class Start:
+    """One start of llama-stack in this process."""
+
+    failures: list[Finding] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
+    # (api, provider id) -> why its service did not answer
+    unreachable: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def note_unreachable(self, api: str, provider_id: str, error: BaseException) -> None:
+        """Say once that a service is down."""
+        if (api, provider_id) not in self.unreachable:
+            self.unreachable[api, provider_id] = startup.root_cause(error)
+            gate.warn(startup.unreachable(gate.subject(), api, provider_id, error))
+
+
+current = Start()
+
+
+def collecting(instantiate: AsyncFunction) -> AsyncFunction:
+    """Wrap `instantiate_provider`: note an error and go on, with a stand-in for the provider."""
+
+    @functools.wraps(instantiate)
+    async def instantiate_provider(provider: Any, deps: Any, inner_impls: Any, *rest: Any, **options: Any) -> Any:
+        api = provider.spec.api.value
+        try:
+            implementation = await instantiate(provider, deps, inner_impls, *rest, **options)
+        except Exception as error:
+            log.debug("provider %s of %s did not start", provider.provider_id, api, exc_info=error)
+            consequence = any(isinstance(one, NotStarted) for one in [*deps.values(), *inner_impls.values()])
+            if not consequence:
+                current.failures.append(startup.provider_failure(gate.subject(), api, provider.provider_id, error))
+            return NotStarted(provider.provider_id)
+        if api == "inference" and hasattr(implementation, "list_models"):
+            _note_when_models_cannot_be_listed(implementation, provider.provider_id)
+        return implementation
+
+    return instantiate_provider
+
+
+def _note_when_models_cannot_be_listed(implementation: Any, provider_id: str) -> None:
+    """Upstream logs a warning when models cannot be listed and tries again after 300 s; we want to know."""
+    list_models = implementation.list_models
+
+    @functools.wraps(list_models)
+    async def noting(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await list_models(*arguments, **options)
+        except Exception as error:
+            if startup.is_unreachable(error):
+                current.note_unreachable("inference", provider_id, error)
+            raise
+
+    object.__setattr__(implementation, "list_models", noting)
+
+
+def reporting(resolve: AsyncFunction) -> AsyncFunction:
+    """Wrap `resolve_impls`: raise all that the providers raised, together."""
+
+    @functools.wraps(resolve)
+    async def resolve_impls(*arguments: Any, **options: Any) -> Any:
+        current.failures.clear()
+        try:
+            implementations = await resolve(*arguments, **options)
+        except Exception:
+            if current.failures:
+                raise StartupFailure(current.failures) from None
+            raise
+        if current.failures:
+            raise StartupFailure(current.failures)
+        return implementations
+
+    return resolve_impls
+
+
+def registering_one_by_one(register: AsyncFunction) -> AsyncFunction:
+    """Wrap `register_resources`: one at a time, and those of a service that is down again later."""
+
+    @functools.wraps(register)
+    async def register_resources(run_config: Any, impls: dict[Any, Any]) -> None:
+        resources = run_config.registered_resources
+        failures = []
+        for kind in type(resources).model_fields:
+            for index, resource in enumerate(getattr(resources, kind)):
+                only = type(resources)(**{kind: [resource]})
+                again = functools.partial(register, run_config.model_copy(update={"registered_resources": only}), impls)
+                provider_id = str(getattr(resource, "provider_id", "") or "")
+                api = _api_of(kind)
+                if (api, provider_id) in current.unreachable:
+                    current.pending.append(Pending(api, provider_id, again))
+                    continue
+                try:
+                    await again()
+                except Exception as error:
+                    if startup.is_unreachable(error):
+                        current.note_unreachable(api, provider_id, error)
+                        current.pending.append(Pending(api, provider_id, again))
+                    else:
+                        log.debug("%s[%d] was not registered", kind, index, exc_info=error)
+                        failures.append(startup.resource_failure(gate.subject(), kind, index, error))
+        if failures:
+            raise StartupFailure(failures)
+
+    return register_resources
+
+
+def _api_of(kind: str) -> str:
+    from distribution.overlay.facts import RESOURCES
+
+    return RESOURCES[kind][0] if kind in RESOURCES else kind
+
+
+def initializing(initialize: AsyncFunction) -> AsyncFunction:
+    """Wrap `Stack.initialize`: let the providers API see the implementations, which it does not in 0.3.3."""
+
+    @functools.wraps(initialize)
+    async def initialize_stack(self: Any) -> None:
+        await initialize(self)
+        for api, implementation in self.impls.items():
+            if api.value == "providers":
+                implementation.deps = self.impls
+
+    return initialize_stack
+
+
+def health_of_all(original: AsyncFunction) -> AsyncFunction:
+    """Wrap `ProviderImpl.get_providers_health`: add the services that have not answered since the start."""
+
+    @functools.wraps(original)
+    async def get_providers_health(self: Any) -> dict[str, Any]:
+        health: dict[str, Any] = await original(self)
+        for (api, provider_id), reason in current.unreachable.items():
+            of_api = health.get(api)
+            # An API without health checks has one status for all in place of one for each provider.
+            of_api = of_api if isinstance(of_api, dict) and "status" not in of_api else {}
+            of_api.setdefault(provider_id, {"status": "Error", "message": f"Does not answer: {reason}"})
+            health[api] = of_api
+        return health
+
+    return get_providers_health
+
+
+def refreshing(create_task: Callable[..., None]) -> Callable[..., None]:
+    """Wrap `Stack.create_registry_refresh_task`: go on trying what was down, in the server's loop."""
+
+    @functools.wraps(create_task)
+    def create_registry_refresh_task(self: Any) -> None:
+        create_task(self)
+        if current.unreachable:
+            self._recovery = asyncio.create_task(_recover(self.impls))
+
+    return create_registry_refresh_task
+
+
+async def _recover(impls: dict[Any, Any]) -> None:
+    seconds = SECONDS_BETWEEN_TRIES
+    while current.unreachable:
+        await asyncio.sleep(seconds)
+        seconds = min(seconds * 1.5, LONGEST_SECONDS_BETWEEN_TRIES)
+        for pending in list(current.pending):
+            await _try_again(pending)
+        waiting = {(pending.api, pending.provider_id) for pending in current.pending}
+        for api, provider_id in [key for key in current.unreachable if key not in waiting]:
+            if await _models_are_listed(impls, provider_id):
+                del current.unreachable[api, provider_id]
+                print(f"the service behind `{provider_id}` answers again", file=sys.stderr, flush=True)
+
+
+async def _try_again(pending: Pending) -> None:
+    try:
+        await pending.again()
+    except Exception as error:
+        if startup.is_unreachable(error):
+            return
+        log.warning(
+            "a resource of provider %s could not be registered: %s",
+            pending.provider_id,
+            startup.root_cause(error),
+        )
+    current.pending.remove(pending)
+
+
+async def _models_are_listed(impls: dict[Any, Any], provider_id: str) -> bool:
+    for api, table in impls.items():
+        if api.value == "models" and provider_id in table.impls_by_provider_id:
+            try:
+                models = await table.impls_by_provider_id[provider_id].list_models()
+            except Exception:
+                return False
+            if models:
+                table.listed_providers.add(provider_id)
+                await table.update_registered_models(provider_id, models)
+    return True

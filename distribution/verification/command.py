@@ -1,0 +1,103 @@
+"""`verify`: would this run config start here, or in this image?"""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from distribution.command_line import add_config_options
+from distribution.config_search import ChosenConfig, choose_config
+from distribution.errors import BAD_CONFIG, BAD_FILE, OK, UserError
+from distribution.verification import machine_report, manifests, text_report
+from distribution.verification.findings import Finding
+from distribution.verification.subject import Target
+from distribution.verification.verify import Verdict, read, verify
+
+DESCRIPTION = """\
+Say everything that would keep this image from serving a run config, and where it is written.
+
+The run config may be a Kubernetes ConfigMap manifest with a run config in it. Exit codes: 0 it can be served,
+78 it cannot (or, with --strict, there are warnings), 2 wrong arguments, 65 the environment file is wrong.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Verify the config that the arguments name and print the verdict; return the exit code."""
+    options = _parser().parse_args(arguments)
+    os.environ.update(options.env)
+    argument = options.config or options.config_option
+    chosen = choose_config(argument, {} if options.elsewhere else os.environ)
+    target = Target(_environment(options), here=not options.elsewhere)
+    verdict = _verdict(chosen, target, probe=options.probe)
+    if options.json:
+        print(machine_report.as_json(verdict, strict=options.strict))
+    elif options.sarif:
+        print(machine_report.as_sarif(verdict))
+    else:
+        _print(verdict)
+    return OK if verdict.passes(strict=options.strict) else BAD_CONFIG
+
+
+def _verdict(chosen: ChosenConfig, target: Target, *, probe: bool) -> Verdict:
+    source = read(chosen.path)
+    if isinstance(source, Finding):
+        return Verdict(str(chosen.path), chosen.reason, [source], seconds=0)
+    return verify(manifests.unwrap(source), target, chosen.reason, probe=probe)
+
+
+def _print(verdict: Verdict) -> None:
+    import sys
+
+    if verdict.passes() and verdict.providers:
+        text_report.provider_table(verdict)
+        print()
+    text_report.report(verdict, stream=sys.stdout)
+
+
+def _environment(options: argparse.Namespace) -> Mapping[str, str] | None:
+    if options.env_file:
+        given = read_environment_file(Path(options.env_file))
+        return given if options.elsewhere else {**os.environ, **given}
+    if options.elsewhere:
+        return dict(options.env) or None
+    return os.environ
+
+
+def read_environment_file(path: Path) -> dict[str, str]:
+    """Read NAME=VALUE lines as `docker run --env-file` does. Raises UserError with exit code 65."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The environment file {path} cannot be read: {error}.", BAD_FILE) from error
+    variables = {}
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not name or " " in name:
+            # Not the line itself: it may hold a secret.
+            raise UserError(f"{path}:{number}: this line is not NAME=VALUE.", BAD_FILE)
+        variables[name] = value if equals else os.environ.get(name, "")
+    return variables
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="IMAGE verify", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", nargs="?", metavar="RUN_CONFIG", help="the run config to verify")
+    add_config_options(parser)
+    parser.add_argument("--env-file", metavar="FILE", help="more environment variables, as in `docker run --env-file`")
+    parser.add_argument(
+        "--elsewhere",
+        action="store_true",
+        help="the config is for another machine: do not look at this one's directories, ports and variables "
+        "(only --env and --env-file count; without them variables are taken as unknown)",
+    )
+    parser.add_argument("--probe", action="store_true", help="connect to each remote service too, 3 s at most")
+    parser.add_argument("--strict", action="store_true", help="fail on warnings as well")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print JSON")
+    output.add_argument("--sarif", action="store_true", help="print SARIF 2.1.0, for code hosts")
+    return parser

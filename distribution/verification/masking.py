@@ -1,0 +1,59 @@
+"""Keeps secrets out of everything that is printed."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from distribution.verification.expansion import REFERENCE
+from distribution.verification.findings import Finding
+
+MASK = "****"
+# Shorter values would turn ordinary words into masks.
+SHORTEST_SECRET = 4
+
+SECRET_NAME = re.compile(
+    r"passw(or)?d|passphrase|secret|token(?!s|iz)|api_?key|access_?key|private_?key|credential|authorization",
+    re.IGNORECASE,
+)
+URL_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
+
+
+class Masker:
+    """Replaces the secrets of one config and one environment in any text."""
+
+    def __init__(self, data: Any, environment: Mapping[str, str]) -> None:
+        secrets = {value for name, value in environment.items() if SECRET_NAME.search(name)}
+        secrets.update(_secrets_in(data))
+        usable = sorted((value for value in secrets if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
+        self._secrets = re.compile("|".join(map(re.escape, usable))) if usable else None
+
+    def text(self, text: str) -> str:
+        """Return the text with every known secret and every credential in a URL replaced."""
+        text = URL_CREDENTIALS.sub(rf"\1{MASK}@", text)
+        return self._secrets.sub(MASK, text) if self._secrets else text
+
+    def finding(self, finding: Finding) -> Finding:
+        """Return the finding without secrets in it."""
+        return replace(
+            finding,
+            path=self.text(finding.path),
+            message=self.text(finding.message),
+            advice=self.text(finding.advice),
+        )
+
+
+def _secrets_in(value: Any, *, secret: bool = False) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _secrets_in(item, secret=secret or bool(SECRET_NAME.search(str(key))))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets_in(item, secret=secret)
+    elif secret and isinstance(value, str | int) and not isinstance(value, bool):
+        text = str(value)
+        if text.startswith("${"):
+            # What is written there is the name of a variable, which may be shown, and perhaps a default.
+            yield re.split(r":[=+-]?", text.rstrip("}"), maxsplit=1)[-1] if ":" in text else ""
+        elif not REFERENCE.search(text):
+            yield text

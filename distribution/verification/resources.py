@@ -1,0 +1,194 @@
+"""Registered resources and vector stores: do they point at something that is there?"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from distribution.overlay import facts
+from distribution.verification.expansion import DISABLED, converted, references_in
+from distribution.verification.findings import Finding, KeyPath, Severity
+from distribution.verification.models import nearest
+from distribution.verification.subject import State, Subject
+
+# Providers that list the models of a server, and cannot tell an embedding model from another.
+LIST_EMBEDDINGS_AS_CHAT = ("remote::vllm",)
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Find resources that cannot be registered and defaults that name nothing."""
+    for kind, (api, id_field) in facts.RESOURCES.items():
+        for path, entry in subject.entries("registered_resources", kind):
+            if path not in subject.expansion.dropped:
+                yield from _resource(subject, kind, api, id_field, path, entry)
+    yield from _embedding_dimensions(subject)
+    if subject.get("registered_resources", "vector_stores"):
+        yield subject.finding(
+            "resource-skipped",
+            ("registered_resources", "vector_stores"),
+            "llama-stack 0.3.3 does not register `vector_stores` from the run config.",
+            "Create them with the API (POST /v1/vector_stores).",
+            at_key=True,
+        )
+    yield from _default_provider(subject)
+    yield from _default_embedding_model(subject)
+
+
+def _resource(
+    subject: Subject, kind: str, api: str, id_field: str, path: KeyPath, entry: dict[str, Any]
+) -> Iterator[Finding]:
+    id_path = (*path, "provider_id")
+    if subject.expansion.is_unknown(id_path):
+        return
+    provider_id, name = entry.get("provider_id"), entry.get(id_field) or "this entry"
+    if api not in subject.served_apis and subject.get("apis"):
+        yield subject.finding(
+            "resource-skipped",
+            path,
+            f"`{name}` is not registered: `{api}` is not in `apis`.",
+            f"Add `{api}` to `apis`.",
+        )
+    elif provider_id and provider_id != DISABLED:
+        yield from _provider_reference(subject, id_path, str(provider_id), api, f"`{name}` belongs to")
+    elif kind in facts.resources_skipped_without_provider():
+        references = subject.expansion.references.get(id_path, [])
+        if references:
+            names = " or ".join(dict.fromkeys(reference.name for reference in references))
+            yield subject.finding("resource-off", path, "This entry is switched off.", f"Set {names} to switch it on.")
+        else:
+            yield subject.finding(
+                "resource-skipped",
+                path,
+                f"`{name}` is not registered: llama-stack skips {kind} without a provider_id.",
+                f"Add the `provider_id` of a provider of {api}.",
+            )
+
+
+def _provider_reference(
+    subject: Subject,
+    path: KeyPath,
+    provider_id: str,
+    api: str,
+    what: str,
+    severity: Severity | None = None,
+) -> Iterator[Finding]:
+    """Yield a finding unless `api` has an enabled provider of this id."""
+    of_api = [provider for provider in subject.enabled_providers if provider.api == api]
+    if any(provider_id == provider.provider_id for provider in of_api):
+        return
+    if any(subject.expansion.is_unknown((*provider.path, "provider_id")) for provider in of_api):
+        return
+    if api in subject.mapping("providers") and subject.is_explained(("providers", api)):
+        return
+    for provider in subject.providers:
+        switched = _id_when_on(subject, (*provider.path, "provider_id"))
+        if provider.api == api and provider.state is State.OFF and provider_id == switched:
+            names = " or ".join(provider.switches)
+            yield subject.finding(
+                "provider-reference-off",
+                path,
+                f"{what} the provider `{provider_id}`, which is switched off.",
+                f"Set {names}, or switch this off with it." if names else "Switch the provider on.",
+                severity=severity,
+            )
+            return
+    ids = [provider.provider_id for provider in of_api]
+    near = nearest(provider_id, ids)
+    advice = f"There are: {', '.join(ids)}." if ids else f"Add a provider below `providers.{api}`."
+    yield subject.finding(
+        "unknown-provider-id",
+        path,
+        f"{what} the provider `{provider_id}`, and {api} has none of that id.",
+        f"Did you mean `{near}`? {advice}" if near else advice,
+        severity=severity,
+    )
+
+
+def _id_when_on(subject: Subject, path: KeyPath) -> str:
+    """Return the id that a provider has when the variables in it are set."""
+    text: Any = subject.document.data
+    for step in path:
+        text = text.get(step) if isinstance(text, dict) else text[step]
+    if not isinstance(text, str):
+        return ""
+    return str(converted(text, {reference.name: "x" for reference in references_in(text)}) or "")
+
+
+def _embedding_dimensions(subject: Subject) -> Iterator[Finding]:
+    for path, entry in subject.entries("registered_resources", "models"):
+        off = not entry.get("provider_id") or entry.get("provider_id") == DISABLED
+        if off or entry.get("model_type") != "embedding":
+            continue
+        metadata = entry.get("metadata")
+        where = (*path, "metadata", "embedding_dimension")
+        dimension = metadata.get("embedding_dimension") if isinstance(metadata, dict) else None
+        if subject.expansion.is_unknown(where):
+            continue
+        if not _is_whole_number(dimension):
+            yield subject.finding(
+                "embedding-dimension",
+                where,
+                f"The embedding model `{entry.get('model_id')}` has no usable embedding_dimension.",
+                "Add `metadata: {embedding_dimension: N}`, N being the length of its vectors "
+                "(384 for all-MiniLM-L6-v2, 768 for nomic-embed-text-v1.5).",
+            )
+
+
+def _is_whole_number(value: Any) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool) and value > 0) or (
+        isinstance(value, str) and value.isascii() and value.isdigit() and int(value) > 0
+    )
+
+
+def _default_provider(subject: Subject) -> Iterator[Finding]:
+    path = ("vector_stores", "default_provider_id")
+    provider_id = subject.get(*path)
+    if not isinstance(provider_id, str) or subject.expansion.is_unknown(path):
+        return
+    enabled = [provider for provider in subject.enabled_providers if provider.api == "vector_io"]
+    # llama-stack asks for the default only where there is a choice.
+    severity = None if len(enabled) > 1 else Severity.WARNING
+    yield from _provider_reference(subject, path, provider_id, "vector_io", "New vector stores go to", severity)
+
+
+def _default_embedding_model(subject: Subject) -> Iterator[Finding]:
+    path = ("vector_stores", "default_embedding_model")
+    default = subject.mapping(*path)
+    provider_id, model_id = default.get("provider_id"), default.get("model_id")
+    if not (isinstance(provider_id, str) and isinstance(model_id, str)) or subject.expansion.is_unknown(path):
+        return
+    known = [
+        provider
+        for provider in subject.enabled_providers
+        if provider.api == "inference" and provider.provider_id == provider_id
+    ]
+    if not known:
+        yield from _provider_reference(
+            subject,
+            (*path, "provider_id"),
+            provider_id,
+            "inference",
+            "The default embedding model belongs to",
+        )
+        return
+    registered = [
+        entry
+        for _, entry in subject.entries("registered_resources", "models")
+        if entry.get("provider_id") == provider_id
+        and (entry.get("provider_model_id") or entry.get("model_id")) == model_id
+    ]
+    if any(entry.get("model_type") == "embedding" for entry in registered):
+        return
+    if registered:
+        message = f"`{model_id}` is registered, but not as an embedding model."
+        advice = "Give its entry `model_type: embedding` and `metadata: {embedding_dimension: N}`."
+        severity = None
+    else:
+        certain = known[0].provider_type in LIST_EMBEDDINGS_AS_CHAT
+        message = f"`{model_id}` is not among `registered_resources.models`." + (
+            "" if certain else " The server starts only if the provider lists it as an embedding model by itself."
+        )
+        advice = (
+            f"Add {{model_id: {model_id}, provider_id: {provider_id}, model_type: embedding, "
+            "metadata: {embedding_dimension: N}} to registered_resources.models."
+        )
+        severity = None if certain else Severity.WARNING
+    yield subject.finding("unknown-model", (*path, "model_id"), message, advice, severity=severity)

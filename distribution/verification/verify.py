@@ -1,0 +1,134 @@
+"""Verify one run config for one target."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from distribution.verification import (
+    dependencies,
+    legacy,
+    providers,
+    reachability,
+    resources,
+    schema,
+    server,
+    storage,
+    variables,
+)
+from distribution.verification.document import Document, Position, Source, finding, load
+from distribution.verification.findings import Finding, Severity
+from distribution.verification.masking import Masker
+from distribution.verification.subject import ConfiguredProvider, Subject, Target
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What verification found, most severe first; `reason` says why this file was chosen."""
+
+    file: str
+    reason: str
+    findings: list[Finding]
+    seconds: float
+    apis: list[str] = field(default_factory=list)
+    providers: list[ConfiguredProvider] = field(default_factory=list)
+
+    def count(self, severity: Severity) -> int:
+        """Return how many findings are of this severity."""
+        return sum(found.severity is severity for found in self.findings)
+
+    def passes(self, *, strict: bool = False) -> bool:
+        """Tell whether the config may be served; a strict judge minds warnings too."""
+        return not (self.count(Severity.ERROR) or (strict and self.count(Severity.WARNING)))
+
+
+def read(path: Path) -> Source | Finding:
+    """Read a run config as text; a Finding says why that failed."""
+    try:
+        return Source(path.read_text(encoding="utf-8-sig"), str(path))
+    except UnicodeDecodeError as error:
+        problem, advice = f"it is not UTF-8 text (byte {error.start})", "Save it as UTF-8."
+    except OSError as error:
+        problem, advice = (error.strerror or str(error)).lower(), "Correct the path or its permissions."
+    message = f"The run config cannot be read: {problem}."
+    return finding("file-unreadable", str(path), Position(1, 1), (), message, advice)
+
+
+def verify(
+    source: Source, target: Target, reason: str = "", *, probe: bool = False, require_reachable: bool = False
+) -> Verdict:
+    """Run all checks. Never raises for anything that is written in the config."""
+    started = time.perf_counter()
+    document, findings = load(source)
+    masker = Masker(document.data if document else None, target.environment or {})
+    subject: Subject | None = None
+    if document:
+        if problem := _why_not_a_run_config(document):
+            findings.append(problem)
+        else:
+            subject = Subject(document, target)
+            findings += _all_checks(subject, probe=probe, require_reachable=require_reachable)
+            masker = Masker([document.data, subject.data], target.environment or {})
+    return Verdict(
+        file=source.file,
+        reason=reason,
+        findings=sorted({masker.finding(found) for found in findings}, key=lambda found: found.rank),
+        seconds=time.perf_counter() - started,
+        apis=sorted(masker.text(api) for api in subject.served_apis - {"telemetry"}) if subject else [],
+        providers=[_masked(one, masker) for one in _served(subject)] if subject else [],
+    )
+
+
+def _served(subject: Subject) -> list[ConfiguredProvider]:
+    return [provider for provider in subject.enabled_providers if not subject.is_obsolete(provider.path)]
+
+
+def _masked(provider: ConfiguredProvider, masker: Masker) -> ConfiguredProvider:
+    """Return what reports show of a provider."""
+    return replace(
+        provider,
+        provider_id=masker.text(provider.provider_id),
+        provider_type=masker.text(provider.provider_type),
+        config={},
+    )
+
+
+def _why_not_a_run_config(document: Document) -> Finding | None:
+    data = document.data
+    if data is None:
+        problem, advice = (
+            "The file is empty.",
+            "Give a run config, or leave the path out to serve the image's own.",
+        )
+    elif not isinstance(data, dict):
+        problem, advice = (
+            "The file holds no mapping.",
+            "A run config is a mapping with `version`, `apis`, `providers`.",
+        )
+    elif "kind" in data and "apiVersion" in data:
+        problem = f"This is a Kubernetes manifest ({data['kind']}), not a run config."
+        advice = "Serve what is inside it: mount the ConfigMap and give the path of the file that its key becomes."
+    elif "distribution_spec" in data:
+        problem = "This is a build config, not a run config."
+        advice = "Give the run config; `providers` in it have a provider_id and a config."
+    else:
+        return None
+    return finding("not-a-run-config", document.file, document.position(()), (), problem, advice)
+
+
+def _all_checks(subject: Subject, *, probe: bool, require_reachable: bool) -> list[Finding]:
+    resolved: list[providers.Resolved] = []
+    families: list[Callable[[], Iterable[Finding]]] = [
+        # First those that explain much at once, so that the later ones need not repeat it.
+        lambda: legacy.check(subject),
+        lambda: variables.check(subject),
+        lambda: providers.check(subject, resolved),
+        lambda: dependencies.check(subject, resolved),
+        lambda: storage.check(subject, resolved),
+        lambda: resources.check(subject),
+        lambda: server.check(subject, resolved),
+        lambda: schema.check(subject),
+    ]
+    if probe or require_reachable:
+        families.append(lambda: reachability.check(subject, resolved, required=require_reachable))
+    return [found for family in families for found in family()]

@@ -1,0 +1,105 @@
+"""The run config that is baked into the image."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from distribution.shipped import shipped_providers
+from distribution.verification.document import Source
+from distribution.verification.expansion import DISABLED, REFERENCE, expand
+from distribution.verification.findings import Severity
+from distribution.verification.masking import SECRET_NAME
+from distribution.verification.subject import Target
+from distribution.verification.verify import Verdict, verify
+
+PATH = Path(__file__).parents[3] / "run.yaml"
+TEXT = PATH.read_text(encoding="utf-8")
+# One value for each variable that switches something on.
+EVERYTHING = {
+    "VLLM_URL": "http://vllm:8000/v1",
+    "VLLM_EMBEDDING_URL": "http://embedding:8000/v1",
+    "VLLM_EMBEDDING_MODEL": "minilm",
+    "VLLM_EMBEDDING_DIMENSION": "384",
+    "OPENAI_API_KEY": "a-key-of-nobody",
+    "MILVUS_ENDPOINT": "http://milvus:19530",
+    "PGVECTOR_DB": "vectors",
+    "QDRANT_URL": "http://qdrant:6333",
+    "S3_BUCKET_NAME": "files",
+    "TRUSTYAI_FMS_ORCHESTRATOR_URL": "http://fms:8080",
+    "TRUSTYAI_LMEVAL_BASE_URL": "http://vllm:8000/v1",
+    "BRAVE_SEARCH_API_KEY": "a-key-of-nobody",
+    "POSTGRES_HOST": "postgres",
+    "SAFETY_MODEL": "vllm/guard",
+}
+
+# Shipped for run configs that name them; ours take their place here.
+UPSTREAMS_FILES = {("files", "inline::localfs"), ("files", "remote::s3")}
+
+
+def verified(environment: dict[str, str]) -> Verdict:
+    return verify(Source(TEXT, "run.yaml"), Target(environment, here=False))
+
+
+def enabled(environment: dict[str, str]) -> dict[str, list[str]]:
+    data = expand(yaml.safe_load(TEXT), environment).data
+    return {
+        api: [one["provider_type"] for one in entries if one["provider_id"] not in (None, DISABLED)]
+        for api, entries in data["providers"].items()
+    }
+
+
+@pytest.mark.parametrize("environment", [{}, EVERYTHING], ids=["nothing set", "everything set"])
+def test_it_is_right(environment: dict[str, str]) -> None:
+    findings = verified(environment).findings
+    assert [found for found in findings if found.severity is not Severity.INFO] == []
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_it_is_right_with_any_one_variable(name: str) -> None:
+    needs = {
+        "VLLM_EMBEDDING_MODEL": ("VLLM_EMBEDDING_URL", "VLLM_EMBEDDING_DIMENSION"),
+    }.get(name, ())
+    verdict = verified({other: EVERYTHING[other] for other in (name, *needs)})
+    assert [found for found in verdict.findings if found.severity is Severity.ERROR] == []
+
+
+def test_everything_shipped_is_in_it_and_nothing_else() -> None:
+    shipped = {(provider.api, provider.provider_type) for provider in shipped_providers()}
+    written = {
+        (api, entry["provider_type"]) for api, entries in yaml.safe_load(TEXT)["providers"].items() for entry in entries
+    }
+    assert shipped - written == UPSTREAMS_FILES
+    assert written <= shipped
+
+
+def test_with_everything_on_every_provider_is_but_local_files() -> None:
+    on = {(api, one) for api, types in enabled(EVERYTHING).items() for one in types}
+    shipped = {(provider.api, provider.provider_type) for provider in shipped_providers()}
+    assert shipped - on == {("files", "inline::files"), *UPSTREAMS_FILES}
+
+
+def test_the_bucket_takes_the_place_of_local_files() -> None:
+    assert enabled({})["files"] == ["inline::files"]
+    assert enabled({"S3_BUCKET_NAME": "files"})["files"] == ["remote::s3-files"]
+
+
+def test_postgres_takes_the_place_of_every_reference_to_sqlite() -> None:
+    def backends(value: Any) -> set[str]:
+        if isinstance(value, dict):
+            own = {value["backend"]} if isinstance(value.get("backend"), str) else set()
+            return own.union(*(backends(item) for item in value.values()))
+        return set().union(*(backends(item) for item in value)) if isinstance(value, list) else set()
+
+    data = yaml.safe_load(TEXT)
+    assert backends(expand(data, {}).data) == {"kv_default", "sql_default"}
+    assert backends(expand(data, {"POSTGRES_HOST": "db"}).data) == {"kv_default_postgres", "sql_default_postgres"}
+
+
+def test_no_secret_is_a_default() -> None:
+    secret_defaults = [
+        (match[1], match[3]) for match in REFERENCE.finditer(TEXT) if SECRET_NAME.search(match[1]) and match[2] == "="
+    ]
+    assert secret_defaults
+    assert {default for _, default in secret_defaults} == {""}
