@@ -12,7 +12,7 @@ import yaml
 from llama_stack.core.distribution import get_provider_registry
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from providers.registry import added_providers  # noqa: E402 - a file that is run finds only its own folder
+from providers.registry import added_providers
 
 OPTIONS_WITH_VALUE = {"--index-url", "--extra-index-url"}
 

@@ -31,7 +31,7 @@ ENTRYPOINT = ("python", "-m", "distribution")
 
 
 def code(site_packages: str) -> Iterator[Entry]:
-    """The distribution and the providers, the path file that makes them known to every Python, and the state directory."""
+    """The distribution and the providers, the path file that makes every Python know them, and the state directory."""
     yield from entries.directories_to(HOME)
     for package in ("distribution", "providers"):
         for entry in entries.below(paths.ROOT, package):

@@ -63,3 +63,42 @@ def postgres_kv(server: Postgres, table: str) -> dict[str, Any]:
 def redis_kv(server: Redis) -> dict[str, Any]:
     """A key-value backend in a Redis server."""
     return {"type": "kv_redis", "host": server.host, "port": server.port}
+
+
+PROMPTS = {
+    "provider_id": "prompts",
+    "provider_type": "inline::prompts",
+    "config": {"persistence": {"backend": "kv_default", "namespace": "prompts"}},
+}
+AGENTS = {
+    "provider_id": "meta-reference",
+    "provider_type": "inline::meta-reference",
+    "config": {
+        "persistence": {
+            "agent_state": {"backend": "kv_default", "namespace": "agents"},
+            "responses": {"backend": "sql_default", "table_name": "responses"},
+        }
+    },
+}
+FAISS = {
+    "provider_id": "faiss",
+    "provider_type": "inline::faiss",
+    "config": {"persistence": {"backend": "kv_default", "namespace": "vector_io::faiss"}},
+}
+
+
+def local_files(directory: Path) -> dict[str, Any]:
+    """llama-stack's own provider of files, in a directory."""
+    return {
+        "provider_id": "localfs",
+        "provider_type": "inline::localfs",
+        "config": {
+            "storage_dir": str(directory / "files"),
+            "metadata_store": {"backend": "sql_default", "table_name": "files_metadata"},
+        },
+    }
+
+
+def vllm_provider(provider_id: str, url: str, **config: Any) -> dict[str, Any]:
+    """A provider of a vLLM server."""
+    return {"provider_id": provider_id, "provider_type": "remote::vllm", "config": {"url": url, **config}}

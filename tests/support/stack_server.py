@@ -6,6 +6,7 @@ the packages of the image.
 
 import importlib.util
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -62,6 +63,20 @@ def serve(run_config: Mapping[str, Any], env: Mapping[str, str] | None = None) -
             env={"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", **(env or {})},
         ) as program:
             yield StackServer(url, program)
+
+
+def run_python(code: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """Run code with the server's Python and return what it prints.
+
+    As in the image, llama-stack is as this distribution changes it. Raises ``CalledProcessError``.
+    """
+    return subprocess.run(
+        [stack_python(), "-c", f"import distribution.hooks\n{code}", *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+    ).stdout
 
 
 def stack_python() -> str:

@@ -1,0 +1,99 @@
+"""Files that were uploaded through llama-stack's own ``inline::localfs`` or ``remote::s3``.
+
+Both keep their rows in a table ``openai_files``, whatever the run config says, and their objects under the
+file's id, as the providers here do. So with the same backend and the same directory or bucket it is enough to
+copy rows, which happens at every start. The old table stays and follows every delete: one can switch back.
+"""
+
+from collections.abc import Awaitable, Callable
+from itertools import batched
+
+from llama_stack.apis.files import ExpiresAfter
+from llama_stack.log import get_logger
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    TableClause,
+    case,
+    column,
+    exists,
+    insert,
+    inspect,
+    select,
+    update,
+)
+from sqlalchemy import table as table_clause
+
+from providers.files.database import Database
+from providers.files.tables import NEVER, Tables
+
+log = get_logger(name=__name__, category="files")
+
+ORIGIN_TABLE = "openai_files"
+_COPIED = ("id", "filename", "purpose", "bytes", "created_at", "owner_principal", "access_attributes")
+_ROWS_AT_ONCE = 500
+
+
+async def adopt(
+    database: Database, tables: Tables, pick_stored: Callable[[set[str]], Awaitable[set[str]]]
+) -> TableClause | None:
+    """Take over the files of llama-stack's own provider and return its table, if there is one.
+
+    ``pick_stored`` picks the ids that have an object here; the others belong to another directory or bucket.
+    """
+    if tables.files.name == ORIGIN_TABLE:
+        await _forget_endless_expiry(database, tables)
+        return None
+    async with database.transaction() as connection:
+        if not {*_COPIED, "expires_at"} <= await connection.run_sync(_columns):
+            return None
+    origin = table_clause(ORIGIN_TABLE, *(column(name) for name in (*_COPIED, "expires_at")))
+    is_new = ~exists().where(tables.files.c.id == origin.c.id)
+    async with database.transaction() as connection:
+        new = set((await connection.execute(select(origin.c.id).where(is_new))).scalars())
+    if new:
+        stored = await pick_stored(new)
+        await _copy(database, tables, origin, is_new, stored)
+        _report(len(stored), len(new))
+    return origin
+
+
+async def _copy(
+    database: Database, tables: Tables, origin: TableClause, is_new: ColumnElement[bool], stored: set[str]
+) -> None:
+    endless = _is_endless(origin.c.created_at, origin.c.expires_at)
+    expires_at = case((endless, NEVER), else_=origin.c.expires_at)
+    columns = [*(origin.c[name] for name in _COPIED), expires_at]
+    async with database.exclusive(tables.files.name) as connection:
+        for ids in batched(stored, _ROWS_AT_ONCE):
+            rows = select(*columns).where(is_new, origin.c.id.in_(ids))
+            await connection.execute(insert(tables.files).from_select([*_COPIED, "expires_at"], rows))
+
+
+async def _forget_endless_expiry(database: Database, tables: Tables) -> None:
+    """Rows without a SHA-256 are llama-stack's own; it writes a far date for "never"."""
+    files = tables.files.c
+    endless = _is_endless(files.created_at, files.expires_at)
+    async with database.transaction() as connection:
+        await connection.execute(update(tables.files).where(files.sha256.is_(None), endless).values(expires_at=NEVER))
+
+
+def _is_endless(created_at: ColumnElement[int], expires_at: ColumnElement[int]) -> ColumnElement[bool]:
+    """No client could ask for so much: it is a default, and never acted upon."""
+    return expires_at - created_at > ExpiresAfter.MAX
+
+
+def _columns(connection: Connection) -> set[str]:
+    inspector = inspect(connection)
+    if not inspector.has_table(ORIGIN_TABLE):
+        return set()
+    return {description["name"] for description in inspector.get_columns(ORIGIN_TABLE)}
+
+
+def _report(taken_over: int, found: int) -> None:
+    log.info(f"Took over {taken_over} files of the table {ORIGIN_TABLE}.")
+    if taken_over < found:
+        log.warning(
+            f"{found - taken_over} files of the table {ORIGIN_TABLE} are not taken over: their contents are in "
+            "another directory or bucket than this provider's, or lost."
+        )

@@ -1,0 +1,11 @@
+"""``inline::prompts``: versioned prompt templates in a key-value store."""
+
+from typing import Any
+
+from providers.prompts.config import PromptsConfig
+from providers.prompts.provider import PromptsProvider
+
+
+async def get_provider_impl(config: PromptsConfig, _deps: dict[Any, Any]) -> PromptsProvider:
+    """Return the provider; llama-stack calls this once the storage backends are known."""
+    return PromptsProvider(config)
