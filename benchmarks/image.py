@@ -1,0 +1,23 @@
+"""The image of this kit beside a conventional one: `python benchmarks/image.py` (see README.md).
+
+Starts on any Python from 3.9, as build.py does; the rest runs in .venv.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from builder import bootstrap
+
+
+def main() -> None:
+    """Measure and print."""
+    bootstrap.enter_environment("build", sys.argv)
+    from benchmarks import image_figures
+
+    image_figures.run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

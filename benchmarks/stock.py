@@ -1,0 +1,47 @@
+"""What a user of stock llama-stack would write for the providers of this distribution."""
+
+from typing import Any
+
+import yaml
+
+from builder import catalogue as catalogues
+from builder import manifest, paths
+from builder.catalogue import Catalogue
+
+CONSTRAINTS = ("llama-stack==0.3.3", "llama-stack-client==0.3.3", "mcp<2")
+"""Without the last two, llama-stack 0.3.3 does not start with the newest packages."""
+
+
+def build_config() -> str:
+    """The build config of the shipped providers, as far as upstream knows their types."""
+    catalogue = catalogues.load()
+    shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
+    providers: dict[str, list[dict[str, str]]] = {}
+    for provider in shipped.providers:
+        if provider.module or provider.provider_type in catalogue.types(provider.api):
+            entry = {"provider_type": provider.provider_type}
+            providers.setdefault(provider.api, []).append(
+                entry | ({"module": provider.module} if provider.module else {})
+            )
+    return yaml.safe_dump(
+        {
+            "version": 2,
+            "distribution_spec": {"description": "stock", "providers": providers},
+            "image_type": "container",
+        }
+    )
+
+
+def run_config() -> str:
+    """The default run config, as far as upstream knows its provider types."""
+    catalogue = catalogues.load()
+    document: dict[str, Any] = yaml.safe_load(paths.RUN_CONFIG.read_text(encoding="utf-8"))
+    by_api = {api: _known(api, entries, catalogue) for api, entries in document["providers"].items()}
+    document["providers"] = {api: entries for api, entries in by_api.items() if entries}
+    document["apis"] = [api for api in document["apis"] if api in document["providers"]]
+    return yaml.safe_dump(document)
+
+
+def _known(api: str, entries: list[dict[str, Any]], catalogue: Catalogue) -> list[dict[str, Any]]:
+    types = catalogue.types(api)
+    return [entry for entry in entries if "module" in entry or entry["provider_type"] in types]
