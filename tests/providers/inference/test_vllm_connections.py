@@ -21,7 +21,7 @@ from tests.support.vllm import Vllm
 
 def test_each_event_loop_has_one_client_until_shutdown() -> None:
     provider = VLLMProvider(config=VLLMConfig(url=f"http://{LOOPBACK}:1/v1"))
-    [provider.__provider_spec__] = available_providers()
+    [provider.__provider_spec__] = available_providers()  # type: ignore[attr-defined]  # set by the resolver
 
     async def use() -> AsyncOpenAI:
         client = provider.client
