@@ -73,6 +73,9 @@ class FileStorage:
             async with self._heartbeat(file_id):
                 file = await self._write(file_id, content, describe)
             await self.catalog.finish(file)
+        except UploadGivenUp:
+            await self._although_cancelled(self._discard(file_id))
+            raise
         except BaseException:
             await self._although_cancelled(self._clear_away(file_id))
             raise
@@ -163,7 +166,6 @@ class FileStorage:
                 size += len(block)
             await asyncio.wrap_future(work)
             description = describe()
-            await self.catalog.touch(file_id)
             work = self._workers.submit(writer.commit)
             await asyncio.wrap_future(work)
         except BaseException:

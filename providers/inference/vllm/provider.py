@@ -38,7 +38,6 @@ class VLLMProvider(VLLMInferenceAdapter):
         """Prepare without asking vLLM for anything; raises ValueError if the config names no URL."""
         await super().initialize()
         self._clients = Clients(self.get_base_url(), self.get_api_key() or "", self.config.tls_verify)
-        self.embedding_model_metadata = {name: model.metadata() for name, model in self.config.embedding_models.items()}
 
     async def shutdown(self) -> None:
         """Close the connections."""
