@@ -5,9 +5,10 @@ run.yaml only the last layer is new; after one dependency moved, only the layer 
 """
 
 import hashlib
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from builder import payload
 from builder.image.entries import Entry, Kind
@@ -66,12 +67,12 @@ def _wheel_layers(stage: Stage, store: BlobStore) -> Iterator[Layer]:
 
 def _by_group(stage: Stage, groups: dict[str, list[Wheel]]) -> dict[str, list[Entry]]:
     """The installed entries of each group, with the directories above them."""
-    site = PurePosixPath(stage.base.site_packages)
+    site = stage.base.site_packages
     owner: dict[str, str] = {}
     for name, wheels in groups.items():
         for wheel in wheels:
             for recorded in wheel.files:
-                owner[_normal(site / recorded)] = name
+                owner[posixpath.normpath(f"{site}/{recorded}")] = name
     files: dict[str, list[Entry]] = defaultdict(list)
     directories: dict[str, Entry] = {}
     for entry in stage.installed():
@@ -91,20 +92,14 @@ def _source(path: str) -> str:
 
 
 def _with_parents(files: list[Entry], directories: dict[str, Entry]) -> list[Entry]:
-    needed = {str(parent) for entry in files for parent in PurePosixPath(entry.path).parents}
+    needed: set[str] = set()
+    for entry in files:
+        parent = entry.path.rpartition("/")[0]
+        while parent and parent not in needed:
+            needed.add(parent)
+            parent = parent.rpartition("/")[0]
     above = [directories[path] for path in needed if path in directories]
     return sorted([*above, *files], key=lambda entry: entry.path)
-
-
-def _normal(path: PurePosixPath) -> str:
-    """The path with its `..` resolved; records name programs that way."""
-    parts: list[str] = []
-    for part in path.parts:
-        if part == "..":
-            parts.pop()
-        else:
-            parts.append(part)
-    return "/".join(parts)
 
 
 def _content_key(wanted: Iterable[Entry]) -> str:

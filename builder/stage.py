@@ -4,9 +4,11 @@ A stage is kept under build/stages/ by everything that determines it and used ag
 that go on top of it are laid anew for each build.
 """
 
+import functools
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +47,7 @@ class Stage:
     def base_entries(self) -> list[Entry]:
         """The base with its standard library compiled."""
         compiled = self.bytecode(self.base.standard_library)
-        return sorted([*self.base.entries(), *compiled], key=lambda entry: entry.path)
+        return sorted([*self.base.entries, *compiled], key=lambda entry: entry.path)
 
     def bytecode(self, folder: str) -> Iterator[Entry]:
         """The compiled files below a folder of the tree, and the directories that hold them."""
@@ -69,10 +71,12 @@ def prepare(base: DebianBase, lock: Lock, platform: Platform, compiler: Path) ->
     """The stage for a base and a lock. `compiler` is what `interpreter` gave."""
 
     def fill(root: Path) -> None:
-        entries.write_to_disk(base.entries(), root)
-        wheels.stage(lock, root / base.site_packages, root / base.scripts, platform, base)
-        folders = [base.standard_library, base.site_packages]
-        bytecode.compile_tree(root, folders, base.python_version, compiler)
+        with ThreadPoolExecutor(1) as pool:  # the network is slow enough for the base to be done beside it
+            installed = pool.submit(wheels.stage, lock, root / base.site_packages, root / base.scripts, platform, base)
+            entries.write_to_disk(base.entries, root)
+            bytecode.compile_tree(root, [base.standard_library], base.python_version, compiler)
+            installed.result()
+        bytecode.compile_tree(root, [base.site_packages], base.python_version, compiler)
 
     key = _digest(base.key, lock.text, platform.name, own_digest())
     return Stage(_kept(f"{platform.architecture}-{key}", fill), platform, base, compiler)
@@ -80,7 +84,7 @@ def prepare(base: DebianBase, lock: Lock, platform: Platform, compiler: Path) ->
 
 def interpreter(base: DebianBase) -> Path:
     """The root of a tree with this base alone: its Python compiles stages, also those of other processors."""
-    return _kept(f"python-{_digest(base.key, own_digest())}", lambda root: entries.write_to_disk(base.entries(), root))
+    return _kept(f"python-{_digest(base.key, own_digest())}", lambda root: entries.write_to_disk(base.entries, root))
 
 
 def _kept(name: str, fill: Callable[[Path], None]) -> Path:
@@ -107,6 +111,7 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+@functools.cache
 def own_digest() -> str:
     """Digest of the kit's own code, so that a change to it makes new stages and layers."""
     digest = hashlib.sha256(compression.FORMAT.encode())

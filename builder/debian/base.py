@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from builder import download
 from builder.debian import fetch, lock, mirrors, rootfs
@@ -37,8 +38,9 @@ class DebianBase:
             if item.locked
         ]
 
+    @cached_property
     def entries(self) -> list[Entry]:
-        """Everything in the root file system."""
+        """Everything in the root file system; unpacking takes seconds."""
         return rootfs.root_entries([item.content for item in self.fetched])
 
 

@@ -68,7 +68,7 @@ def _write(draft: Path, target: Path, store: BlobStore, documents: dict[str, byt
             "make room, or write it elsewhere with --output",
         )
     try:
-        with draft.open("wb") as stream, tarfile.open(fileobj=stream, mode="w|", bufsize=2**20) as archive:
+        with draft.open("wb") as stream, tarfile.open(fileobj=stream, mode="w") as archive:
             for path, content in documents.items():
                 add(archive, entries.file(path, content))
             for blob in everything:

@@ -26,7 +26,8 @@ class ParallelGzip(io.RawIOBase):
 
     def __init__(self, target: BinaryIO) -> None:
         self._target = target
-        self._pending = bytearray()
+        self._member = bytearray(MEMBER_BYTES)
+        self._filled = 0
         self._pool = ThreadPoolExecutor(max_workers=sandbox.processors())
         self._members: deque[Future[bytearray]] = deque()
         self._plain_hash = hashlib.sha256()
@@ -44,28 +45,36 @@ class ParallelGzip(io.RawIOBase):
         """`sha256:...` of what went into the target."""
         return f"sha256:{self._compressed_hash.hexdigest()}"
 
+    def tell(self) -> int:
+        return self.plain_size
+
     def writable(self) -> bool:
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         self._plain_hash.update(data)
         self.plain_size += len(data)
-        self._pending += data
-        while len(self._pending) >= MEMBER_BYTES:
-            self._submit(bytes(self._pending[:MEMBER_BYTES]))
-            del self._pending[:MEMBER_BYTES]
+        rest = memoryview(data)
+        while rest:
+            fitting = rest[: MEMBER_BYTES - self._filled]
+            self._member[self._filled : self._filled + len(fitting)] = fitting
+            self._filled += len(fitting)
+            rest = rest[len(fitting) :]
+            if self._filled == MEMBER_BYTES:
+                self._submit(self._member)
+                self._member, self._filled = bytearray(MEMBER_BYTES), 0
         return len(data)
 
     def close(self) -> None:
         if not self.closed:
-            if self._pending or not self.plain_size:
-                self._submit(bytes(self._pending))
+            if self._filled or not self.plain_size:
+                self._submit(self._member[: self._filled])
             while self._members:
                 self._emit()
             self._pool.shutdown()
         super().close()
 
-    def _submit(self, member: bytes) -> None:
+    def _submit(self, member: bytearray) -> None:
         self._members.append(self._pool.submit(deflate.gzip_compress, member, LEVEL))
         if len(self._members) > 2 * sandbox.processors():  # bounds the memory in use
             self._emit()

@@ -73,7 +73,7 @@ class BlobStore:
         draft.parent.mkdir(parents=True, exist_ok=True)
         try:
             with draft.open("wb") as target, compression.ParallelGzip(target) as stream:
-                with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=2**20) as archive:
+                with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
                     for entry in entries:
                         add(archive, entry)
                 stream.close()
