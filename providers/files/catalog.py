@@ -54,14 +54,13 @@ class Catalog:
         async with self._database.transaction() as connection:
             await connection.execute(self._entry(file_id, _WRITING))
 
-    async def touch(self, file_id: str) -> None:
-        """Say that an upload is still going on; raises ``UploadGivenUp`` if it was swept."""
+    async def touch(self, file_id: str) -> bool:
+        """Say that an upload is still going on; False if it was swept."""
         async with self._database.transaction() as connection:
             touched = await connection.execute(
                 update(self._journal).where(self._is_writing(file_id)).values(touched_at=_now())
             )
-        if not touched.rowcount:
-            raise UploadGivenUp(f"The upload of {file_id} was taken for dead and cleared away; please repeat it.")
+        return bool(touched.rowcount)
 
     async def finish(self, file: FileRecord) -> None:
         """Insert the row of an upload whose object is durable; raises ``UploadGivenUp`` if it was swept."""

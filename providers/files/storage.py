@@ -214,12 +214,11 @@ class FileStorage:
         """Tell the other replicas that an upload goes on, however slow the client is."""
 
         async def beat() -> None:
-            while True:
+            goes_on = True
+            while goes_on:
                 await asyncio.sleep(self._abandoned_after_secs / 5)
                 try:
-                    await self.catalog.touch(file_id)
-                except UploadGivenUp:
-                    return  # The upload will find that out at its end.
+                    goes_on = await self.catalog.touch(file_id)
                 except Exception as error:
                     log.warning(f"Cannot say that the upload of '{file_id}' goes on: {error}")
 

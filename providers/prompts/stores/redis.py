@@ -95,7 +95,8 @@ class RedisStore(Store):
 
     def check(self) -> None:
         with self._errors():
-            self._client.set(f"{self._namespace}health", "", ex=1)
+            key = f"{self._namespace}health"
+            self._client.pipeline().set(key, "").delete(key).execute()
 
     def close(self) -> None:
         self._client.close()
