@@ -96,7 +96,10 @@ class RedisStore(Store):
     def check(self) -> None:
         with self._errors():
             key = f"{self._namespace}health"
-            self._client.pipeline().set(key, "").delete(key).execute()
+            pipeline = self._client.pipeline()
+            pipeline.set(key, "")
+            pipeline.delete(key)
+            pipeline.execute()
 
     def close(self) -> None:
         self._client.close()
