@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from llama_stack.apis.datatypes import Api
 from llama_stack.apis.files import OpenAIFilePurpose
 from llama_stack.core.distribution import get_provider_registry
 from llama_stack.core.library_client import AsyncLlamaStackAsLibraryClient
+from llama_stack.core.storage.datatypes import SqlStoreReference
 from llama_stack.providers.inline.batches.reference.batches import AsyncBytesIO
 
+from providers.files.config import LocalFilesConfig
 from providers.files.errors import FileDamaged, FileTooLarge
+from providers.files.local import get_provider_impl
 from providers.files.provider import FilesProvider
 from providers.registry.files import available_providers
 from tests.support.run_configs import run_config
@@ -28,8 +32,11 @@ ASSISTANTS = OpenAIFilePurpose.ASSISTANTS
 @pytest.fixture
 def client(tmp_path: Path) -> Any:
     """llama-stack's library client, made in an event loop that ends before the tests' own begins."""
-    metadata = {"backend": "sql_default", "table_name": "files_metadata"}
-    config = {"storage_dir": str(tmp_path / "contents"), "max_file_bytes": len(CONTENT), "metadata_store": metadata}
+    config = {
+        "storage_dir": str(tmp_path / "contents"),
+        "max_file_bytes": len(CONTENT),
+        "metadata_store": {"backend": "sql_default", "table_name": "files_metadata"},
+    }
     provider = {"provider_id": "files", "provider_type": "inline::files", "config": config}
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump(run_config(tmp_path, {"files": [provider]})))
@@ -48,13 +55,25 @@ def provider(client: Any) -> FilesProvider:
     return provider
 
 
+def in_loop[T](provider: FilesProvider, use: Coroutine[Any, Any, T]) -> T:
+    """Use the provider in an event loop of its own, and close what it has opened there."""
+
+    async def use_and_close() -> T:
+        try:
+            return await use
+        finally:
+            await provider.shutdown()
+
+    return asyncio.run(use_and_close())
+
+
 async def upload(provider: FilesProvider, content: bytes = CONTENT) -> str:
     """Upload as FastAPI hands a file over."""
     file = await provider.openai_upload_file(UploadFile(io.BytesIO(content), filename="f"), ASSISTANTS)
     return file.id
 
 
-def test_the_library_client(client: Any) -> None:
+def test_the_library_client(client: Any, provider: FilesProvider) -> None:
     async def use() -> None:
         source = io.BytesIO(CONTENT)
         source.name = "named.bin"
@@ -64,7 +83,7 @@ def test_the_library_client(client: Any) -> None:
         assert (await client.files.content(file.id)).content == CONTENT
         assert (await client.files.delete(file.id)).deleted
 
-    asyncio.run(use())
+    in_loop(provider, use())
 
 
 def test_an_upload_and_the_whole_content(provider: FilesProvider) -> None:
@@ -72,7 +91,7 @@ def test_an_upload_and_the_whole_content(provider: FilesProvider) -> None:
         response = await provider.openai_retrieve_file_content(await upload(provider))
         return bytes(response.body)
 
-    assert asyncio.run(use()) == CONTENT
+    assert in_loop(provider, use()) == CONTENT
 
 
 def test_what_batches_hand_over(provider: FilesProvider) -> None:
@@ -83,12 +102,12 @@ def test_what_batches_hand_over(provider: FilesProvider) -> None:
         assert file.filename == "batch_1_output.jsonl"
         assert (await provider.openai_retrieve_file_content(file.id)).body == b'{"line": 1}'
 
-    asyncio.run(use())
+    in_loop(provider, use())
 
 
 def test_the_limit_holds_and_nothing_stays(provider: FilesProvider, tmp_path: Path) -> None:
     with pytest.raises(FileTooLarge):
-        asyncio.run(upload(provider, CONTENT + b"x"))
+        in_loop(provider, upload(provider, CONTENT + b"x"))
     assert [path for path in (tmp_path / "contents").rglob("*") if path.is_file()] == []
 
 
@@ -99,7 +118,7 @@ def test_a_damaged_content_is_not_returned(provider: FilesProvider, tmp_path: Pa
         await provider.openai_retrieve_file_content(file_id)
 
     with pytest.raises(FileDamaged, match="wrong SHA-256"):
-        asyncio.run(use())
+        in_loop(provider, use())
 
 
 def test_a_cancelled_upload_leaves_nothing(provider: FilesProvider, tmp_path: Path) -> None:
@@ -118,4 +137,19 @@ def test_a_cancelled_upload_leaves_nothing(provider: FilesProvider, tmp_path: Pa
         while list((tmp_path / "contents").rglob("file-*")):
             await asyncio.sleep(0.01)
 
-    asyncio.run(asyncio.wait_for(use(), 60))
+    in_loop(provider, asyncio.wait_for(use(), 60))
+
+
+def test_tables_of_one_backend_do_not_collide(provider: FilesProvider, tmp_path: Path) -> None:
+    """The other provider is made while llama-stack's backends are still registered."""
+    metadata = SqlStoreReference(backend="sql_default", table_name="other_files")
+    config = LocalFilesConfig(storage_dir=str(tmp_path / "other"), metadata_store=metadata)
+    other = asyncio.run(get_provider_impl(config, {}, []))
+
+    async def use() -> None:
+        file_id = await upload(provider)
+        assert [file.id for file in (await provider.openai_list_files()).data] == [file_id]
+        assert (await other.openai_list_files()).data == []
+        await other.shutdown()
+
+    in_loop(provider, use())

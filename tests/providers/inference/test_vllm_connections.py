@@ -20,12 +20,12 @@ from tests.support.vllm import Vllm
 
 
 def test_each_event_loop_has_one_client_until_shutdown() -> None:
-    provider = VLLMProvider(config=VLLMConfig(url=f"http://{LOOPBACK}:1/v1"))
-    [provider.__provider_spec__] = available_providers()  # type: ignore[attr-defined]  # set by the resolver
+    provider: Any = VLLMProvider(config=VLLMConfig(url=f"http://{LOOPBACK}:1/v1"))
+    [provider.__provider_spec__] = available_providers()
 
     async def use() -> AsyncOpenAI:
-        client = provider.client
-        assert provider.client is client
+        client: AsyncOpenAI = provider.client
+        assert id(provider.client) == id(client)
         assert not client.is_closed()
         await provider.shutdown()
         assert client.is_closed()
