@@ -34,8 +34,8 @@ def cut(stage: Stage, store: BlobStore, manifest: Manifest, run_config: Path) ->
     return [
         store.layer("base", f"{stage.base.key} {own_digest()}", stage.base_entries),
         *_wheel_layers(stage, store),
-        store.layer("distribution", _content_key(code), lambda: [*code, *stage.bytecode(payload.HOME)]),
-        store.layer("config", _content_key(configs), lambda: configs),
+        store.layer("distribution", _key(code), lambda: [*code, *stage.bytecode(payload.HOME)]),
+        store.layer("config", _key(configs), lambda: configs),
     ]
 
 
@@ -102,8 +102,8 @@ def _with_parents(files: list[Entry], directories: dict[str, Entry]) -> list[Ent
     return sorted([*above, *files], key=lambda entry: entry.path)
 
 
-def _content_key(wanted: Iterable[Entry]) -> str:
-    digest = hashlib.sha256()
+def _key(wanted: Iterable[Entry]) -> str:
+    digest = hashlib.sha256(own_digest().encode())
     for entry in wanted:
         content = entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
         fields = (
