@@ -1,7 +1,9 @@
 """Download files over HTTP and check them by hash."""
 
 import hashlib
+import ssl
 from pathlib import Path
+from typing import Any
 
 import requests
 import truststore
@@ -18,13 +20,24 @@ class NotThereError(UnreachableError):
     """The server answers that it does not have the file."""
 
 
+class _SystemTrust(HTTPAdapter):
+    """Trusts the system's CA certificates beside requests' own, in this session and nowhere else."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        options["ssl_context"] = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        super().init_poolmanager(*arguments, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        options["ssl_context"] = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return super().proxy_manager_for(proxy, **options)
+
+
 def session() -> requests.Session:
     """An HTTP session that trusts what the system trusts and retries what is worth retrying."""
-    truststore.inject_into_ssl()
     made = requests.Session()
     retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
-    made.mount("http://", HTTPAdapter(max_retries=retry, pool_maxsize=8))
-    made.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=8))
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, _SystemTrust(max_retries=retry, pool_maxsize=8))
     return made
 
 
