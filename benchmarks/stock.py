@@ -10,6 +10,8 @@ from builder.catalogue import Catalogue
 
 CONSTRAINTS = ("llama-stack==0.3.3", "llama-stack-client==0.3.3", "mcp<2")
 """Without the last two, llama-stack 0.3.3 does not start with the newest packages."""
+OUR_TYPES = ("inline::files", "inline::prompts", "remote::s3-files")
+"""What providers/registry adds under names of its own."""
 
 
 def build_config() -> str:
@@ -18,7 +20,7 @@ def build_config() -> str:
     shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
     providers: dict[str, list[dict[str, str]]] = {}
     for provider in shipped.providers:
-        if provider.module or provider.provider_type in catalogue.types(provider.api):
+        if provider.module or provider.provider_type in _types(provider.api, catalogue):
             entry = {"provider_type": provider.provider_type}
             providers.setdefault(provider.api, []).append(
                 entry | ({"module": provider.module} if provider.module else {})
@@ -43,5 +45,9 @@ def run_config() -> str:
 
 
 def _known(api: str, entries: list[dict[str, Any]], catalogue: Catalogue) -> list[dict[str, Any]]:
-    types = catalogue.types(api)
+    types = _types(api, catalogue)
     return [entry for entry in entries if "module" in entry or entry["provider_type"] in types]
+
+
+def _types(api: str, catalogue: Catalogue) -> list[str]:
+    return [name for name in catalogue.types(api) if name not in OUR_TYPES]
