@@ -12,6 +12,14 @@ CONSTRAINTS = ("llama-stack==0.3.3", "llama-stack-client==0.3.3", "mcp<2")
 """Without the last two, llama-stack 0.3.3 does not start with the newest packages."""
 OUR_TYPES = ("inline::files", "inline::prompts", "remote::s3-files")
 """What providers/registry adds under names of its own."""
+LOCAL_FILES = {
+    "provider_id": "localfs",
+    "provider_type": "inline::localfs",
+    "config": {
+        "storage_dir": "/data/files",
+        "metadata_store": {"backend": "sql_default", "table_name": "files_metadata"},
+    },
+}
 
 
 def build_config() -> str:
@@ -39,6 +47,7 @@ def run_config() -> str:
     catalogue = catalogues.load()
     document: dict[str, Any] = yaml.safe_load(paths.RUN_CONFIG.read_text(encoding="utf-8"))
     by_api = {api: _known(api, entries, catalogue) for api, entries in document["providers"].items()}
+    by_api["files"] = [LOCAL_FILES]  # ours are of this kit's own types
     document["providers"] = {api: entries for api, entries in by_api.items() if entries}
     document["apis"] = [api for api in document["apis"] if api in document["providers"]]
     return yaml.safe_dump(document)

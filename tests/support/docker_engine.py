@@ -50,7 +50,7 @@ def serve() -> Iterator[DockerEngine]:
             *(f"--containerd-namespace={bridge}", f"--containerd-plugins-namespace={bridge}-plugins"),
             *(f"--pidfile={directory / 'pid'}", "--ip-forward=false", "--iptables=false"),
         ]
-        with running(command, log=directory / "log", ready=lambda: _answers(host)):
+        with _unmounted(directory), running(command, log=directory / "log", ready=lambda: _answers(host)):
             client = docker.DockerClient(host)
             try:
                 yield DockerEngine(host, client)
@@ -79,6 +79,18 @@ def _empty(client: docker.DockerClient) -> None:
     for container in client.containers.list(all=True):
         container.remove(force=True)
     client.networks.prune()
+
+
+@contextmanager
+def _unmounted(directory: Path) -> Iterator[None]:
+    """Afterwards nothing is mounted below a directory: the daemon leaves a network namespace there."""
+    try:
+        yield
+    finally:
+        places = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for place in reversed(places):
+            if Path(place).is_relative_to(directory):
+                subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @contextmanager
