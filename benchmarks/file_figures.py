@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from benchmarks.report import Conditions, Figure, Target, show
-from tests.providers.files.places import LocalPlace, Place, S3Place
-from tests.providers.files.usage import Usage
+from tests.integration.files.places import LocalPlace, Place, S3Place
+from tests.integration.files.usage import Usage
 from tests.support import s3
 from tests.support.process import LOOPBACK, answers, free_port, running, scratch
 from tests.support.run_configs import run_config

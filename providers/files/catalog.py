@@ -64,7 +64,7 @@ class Catalog:
 
     async def finish(self, file: FileRecord) -> None:
         """Insert the row of an upload whose object is durable; raises ``UploadGivenUp`` if it was swept."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(durable=True) as connection:
             finished = await connection.execute(delete(self._journal).where(self._is_writing(file.id)))
             if not finished.rowcount:
                 raise UploadGivenUp(f"The upload of {file.id} was taken for dead and cleared away; please repeat it.")
@@ -96,7 +96,7 @@ class Catalog:
 
     async def remove(self, file_id: str) -> bool:
         """Move a row to the journal; False if somebody else did."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(durable=True) as connection:
             removed = await connection.execute(delete(self._files).where(self._files.c.id == file_id))
             if not removed.rowcount:
                 return False

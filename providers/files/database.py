@@ -10,51 +10,60 @@ from llama_stack.core.storage.datatypes import SqlStoreReference
 from llama_stack.providers.utils.sqlstore.sqlalchemy_sqlstore import SqlAlchemySqlStoreImpl
 from llama_stack.providers.utils.sqlstore.sqlstore import sqlstore_impl
 from sqlalchemy import event, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+# Other stores write to the same SQLite file.
+_BUSY_TIMEOUT_SECS = 30
 
 
 class Database:
     """A SQLite or PostgreSQL database, for every event loop a connection pool of its own.
 
-    llama-stack makes its providers in one loop and runs them in another, and a connection has
-    but one.
+    llama-stack makes its providers in one loop and runs them in another, and a connection has but one.
     """
 
     def __init__(self, backend: SqlStoreReference) -> None:
-        self._store = cast(SqlAlchemySqlStoreImpl, sqlstore_impl(backend))
-        self._engines: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncEngine] = WeakKeyDictionary()
+        self._url = cast(SqlAlchemySqlStoreImpl, sqlstore_impl(backend)).config.engine_str
+        self._is_sqlite = self._url.startswith("sqlite")
+        self._engines: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, AsyncEngine]] = WeakKeyDictionary()
 
-    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Commit at the end of the block, or roll back if it raises."""
-        return self._engine().begin()
+    def transaction(self, *, durable: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Commit at the end of the block, or roll back if it raises.
+
+        A ``durable`` commit survives a power cut, and with it all that came before; PostgreSQL's always do.
+        """
+        return self._engine(durable and self._is_sqlite).begin()
 
     @asynccontextmanager
     async def exclusive(self, purpose: str) -> AsyncGenerator[AsyncConnection]:
         """A transaction that other replicas with the same purpose wait for."""
         async with self.transaction() as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(purpose))))
-            else:
+            if self._is_sqlite:
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(purpose))))
             yield connection
 
     async def close(self) -> None:
         """Close this event loop's connections; the next transaction opens new ones."""
-        if engine := self._engines.pop(asyncio.get_running_loop(), None):
+        for engine in self._engines.pop(asyncio.get_running_loop(), {}).values():
             await engine.dispose()
 
-    def _engine(self) -> AsyncEngine:
-        loop = asyncio.get_running_loop()
-        if loop not in self._engines:
-            engine = self._store.create_engine()
-            if engine.dialect.name == "sqlite":
-                event.listen(engine.sync_engine, "connect", _survive_power_cuts)
-            self._engines[loop] = engine
-        return self._engines[loop]
+    def _engine(self, durable: bool) -> AsyncEngine:
+        engines = self._engines.setdefault(asyncio.get_running_loop(), {})
+        if durable not in engines:
+            engines[durable] = self._connect(durable)
+        return engines[durable]
 
+    def _connect(self, durable: bool) -> AsyncEngine:
+        if not self._is_sqlite:
+            return create_async_engine(self._url, pool_pre_ping=True)
+        # Every transaction here ends by itself, and each statement saved is a switch to another thread and back.
+        engine = create_async_engine(self._url, connect_args={"timeout": _BUSY_TIMEOUT_SECS}, pool_reset_on_return=None)
 
-def _survive_power_cuts(connection: Any, _record: object) -> None:
-    """A commit that has returned is on disk: no row may come back after its object is gone."""
-    connection.execute("PRAGMA synchronous=FULL")
-    # Other stores write to the same file.
-    connection.execute("PRAGMA busy_timeout=30000")
+        @event.listens_for(engine.sync_engine, "connect")
+        def set_up(connection: Any, _record: object) -> None:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+        return engine

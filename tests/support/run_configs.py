@@ -15,12 +15,13 @@ def run_config(
     providers: Providers,
     *,
     kv_backend: Mapping[str, Any] | None = None,
+    sql_backend: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
     """A run config that serves these providers, by API.
 
-    State lies in SQLite files in ``directory``, all of it but the ``kv_backend`` if one is given; the backends are
-    ``kv_default`` and ``sql_default``. ``more`` are further keys of the run config.
+    State lies in SQLite files in ``directory`` unless other backends are given; they are called ``kv_default`` and
+    ``sql_default``. ``more`` are further keys of the run config.
     """
     return {
         "version": 2,
@@ -30,7 +31,7 @@ def run_config(
         "storage": {
             "backends": {
                 "kv_default": dict(kv_backend or sqlite_kv(directory)),
-                "sql_default": {"type": "sql_sqlite", "db_path": str(directory / "sql.db")},
+                "sql_default": dict(sql_backend or sqlite_sql(directory)),
             },
             "stores": {
                 "metadata": {"backend": "kv_default", "namespace": "registry"},
@@ -47,16 +48,25 @@ def sqlite_kv(directory: Path) -> dict[str, Any]:
     return {"type": "kv_sqlite", "db_path": str(directory / "kv.db")}
 
 
+def sqlite_sql(directory: Path) -> dict[str, Any]:
+    """An SQL backend in a SQLite file."""
+    return {"type": "sql_sqlite", "db_path": str(directory / "sql.db")}
+
+
 def postgres_kv(server: Postgres, table: str) -> dict[str, Any]:
     """A key-value backend in a table of a PostgreSQL server."""
+    return {**postgres_sql(server), "type": "kv_postgres", "table_name": table}
+
+
+def postgres_sql(server: Postgres) -> dict[str, Any]:
+    """An SQL backend in a PostgreSQL server."""
     return {
-        "type": "kv_postgres",
+        "type": "sql_postgres",
         "host": server.host,
         "port": server.port,
         "db": server.database,
         "user": server.user,
         "password": server.password,
-        "table_name": table,
     }
 
 

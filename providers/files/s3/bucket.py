@@ -18,6 +18,7 @@ _MAX_PARTS = 10_000
 _CHECK_SECS = 2
 _PROBE = ".llama-stack-files-probe"
 _NO_LOCATION_REGION = "us-east-1"
+_BUCKET_EXISTS = frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
 
 
 class Bucket:
@@ -110,7 +111,7 @@ class Bucket:
             try:
                 self._client.create_bucket(**place)
             except ClientError as error:
-                if code_of(error) != "BucketAlreadyOwnedByYou":  # Another replica was faster.
+                if code_of(error) not in _BUCKET_EXISTS:  # Another replica was faster.
                     raise
         log.info(f"Made the bucket '{self._config.bucket_name}'")
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from httpx import URL
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
 
 
@@ -17,12 +18,13 @@ class VLLMError(Exception):
 @contextmanager
 def vllm_errors(url: str) -> Iterator[None]:
     """Turn the client library's errors into VLLMError, or ConnectionError or TimeoutError with the URL."""
+    place = URL(url).copy_with(userinfo=b"")
     try:
         yield
     except APITimeoutError as error:
-        raise TimeoutError(f"vLLM at {url} did not answer in time") from error
+        raise TimeoutError(f"vLLM at {place} did not answer in time") from error
     except APIConnectionError as error:
-        raise ConnectionError(f"vLLM at {url} cannot be reached: {error.__cause__ or error}") from error
+        raise ConnectionError(f"vLLM at {place} cannot be reached: {error.__cause__ or error}") from error
     except APIStatusError as error:
         raise VLLMError(error.status_code, _message(error) or error.response.text or str(error)) from error
     except APIError as error:  # in the middle of a stream, whose status was 200

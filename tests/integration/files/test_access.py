@@ -1,0 +1,141 @@
+"""Authentication, access rules and quota hold on the streaming routes as on llama-stack's own."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openai import NotFoundError, OpenAI, PermissionDeniedError
+from openai.resources.files import Files
+
+from tests.integration.files import web
+from tests.integration.files.places import LocalPlace
+from tests.integration.files.serving import Home, sqlite_sql
+from tests.support.process import LOOPBACK
+from tests.support.stack_server import StackServer
+
+TEAMS = {"alice": ["red"], "bob": ["blue"], "rita": ["red"], "carol": [], "dave": []}
+MEMBERS_READ_OWNERS_DELETE = [
+    {"permit": {"actions": ["create", "read"]}, "when": "user in owners teams"},
+    {"permit": {"actions": ["delete"]}, "when": "user is owner"},
+]
+
+
+@pytest.fixture(scope="module")
+def auth_endpoint() -> Iterator[str]:
+    """A service that takes a user's name for the user's token."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            teams = TEAMS.get(asked["api_key"])
+            self.send_response(401 if teams is None else 200)
+            self.end_headers()
+            attributes = {"teams": teams} if teams else {}
+            self.wfile.write(json.dumps({"principal": asked["api_key"], "attributes": attributes}).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://{LOOPBACK}:{server.server_port}/validate"
+    server.shutdown()
+    server.server_close()
+
+
+def serve(directory: Path, auth_endpoint: str, **auth: Any) -> Any:
+    """Serve files to those whom the service knows."""
+    home = Home(LocalPlace(directory / "contents"), directory, sqlite_sql(directory))
+    provider = {"type": "custom", "endpoint": auth_endpoint}
+    return home.serve(server={"auth": {"provider_config": provider, **auth}})
+
+
+@pytest.fixture(scope="module")
+def stack(auth_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackServer]:
+    """A server with llama-stack's default rules: who shares the attributes of a file's owner may use it."""
+    with serve(tmp_path_factory.mktemp("home"), auth_endpoint) as server:
+        yield server
+
+
+def files_of(stack: StackServer, user: str) -> Files:
+    return OpenAI(base_url=f"{stack.url}/v1", api_key=user, max_retries=0).files
+
+
+def test_nobody_gets_in_without_a_token(stack: StackServer) -> None:
+    upload = web.post(f"{stack.url}/v1/files", files={"file": ("f", b"x")}, data={"purpose": "assistants"})
+    assert upload.status_code == 401
+    file_id = files_of(stack, "alice").create(file=("f", b"x"), purpose="assistants").id
+    for method in (web.get, web.head):
+        assert method(f"{stack.url}/v1/files/{file_id}/content").status_code == 401
+    files_of(stack, "alice").delete(file_id)
+
+
+@pytest.mark.parametrize(
+    ("owner", "others", "strangers"),
+    [("alice", ["rita"], ["bob", "carol"]), ("carol", [], ["alice", "dave"])],
+    ids=["with a team", "without attributes"],
+)
+def test_a_file_is_for_those_like_its_owner(
+    stack: StackServer, owner: str, others: list[str], strangers: list[str]
+) -> None:
+    file_id = files_of(stack, owner).create(file=("f", b"secret"), purpose="assistants").id
+    for user in (owner, *others):
+        files = files_of(stack, user)
+        assert files.content(file_id).read() == b"secret"
+        assert [file.id for file in files.list()] == [file_id]
+    for user in strangers:
+        files = files_of(stack, user)
+        for use in (files.retrieve, files.content, files.delete):
+            with pytest.raises(NotFoundError):
+                use(file_id)
+        assert list(files.list()) == []
+        with pytest.raises(NotFoundError):
+            files.list(after=file_id)
+    files_of(stack, owner).delete(file_id)
+
+
+def test_a_page_is_full_though_others_have_files_between(stack: StackServer) -> None:
+    alice, bob = files_of(stack, "alice"), files_of(stack, "bob")
+    made = []
+    for _ in range(3):
+        made.append(alice.create(file=("a", b"x"), purpose="assistants").id)
+        made.append(bob.create(file=("b", b"x"), purpose="assistants").id)
+    page = alice.list(limit=2)
+    assert len(page.data) == 2
+    assert {file.id for file in page} == set(made[::2])
+    for number, file_id in enumerate(made):
+        (bob if number % 2 else alice).delete(file_id)
+
+
+def test_the_rules_of_the_config_hold(auth_endpoint: str, tmp_path: Path) -> None:
+    with serve(tmp_path, auth_endpoint, access_policy=MEMBERS_READ_OWNERS_DELETE) as stack:
+        file_id = files_of(stack, "alice").create(file=("f", b"x"), purpose="assistants").id
+        assert files_of(stack, "rita").content(file_id).read() == b"x"
+        with pytest.raises(PermissionDeniedError):
+            files_of(stack, "rita").delete(file_id)
+        with pytest.raises(NotFoundError):
+            files_of(stack, "bob").content(file_id)
+        assert files_of(stack, "alice").delete(file_id).deleted
+
+
+def test_uploads_and_downloads_count_for_the_quota(tmp_path: Path) -> None:
+    home = Home(LocalPlace(tmp_path / "contents"), tmp_path, sqlite_sql(tmp_path))
+    quota = {
+        "kvstore": {"backend": "kv_default", "namespace": "quota"},
+        "anonymous_max_requests": 4,
+        "authenticated_max_requests": 4,
+        "period": "day",
+    }
+    with home.serve(server={"quota": quota}) as stack:
+        answers = [_upload(stack) for _ in range(5)]
+    # The request for the server's health was the first one.
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+
+
+def _upload(stack: StackServer) -> httpx.Response:
+    return web.post(f"{stack.url}/v1/files", files={"file": ("f", b"x")}, data={"purpose": "assistants"})

@@ -1,0 +1,153 @@
+"""The stores below the prompts: what every one of them promises."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
+
+import pytest
+from llama_stack.core.storage.datatypes import KVStoreReference, StorageBackendConfig
+from llama_stack.providers.utils.kvstore.kvstore import register_kvstore_backends
+from pydantic import TypeAdapter
+
+from providers.prompts.stores import Store, Transaction, open_store
+from tests.integration.prompts.conftest import Backend
+from tests.support.postgres import Postgres
+from tests.support.run_configs import postgres_kv
+
+Open = Callable[[str], Store]
+
+
+@pytest.fixture
+def opened(backend: Backend) -> Iterator[Open]:
+    """Open the backend with a namespace, in this process."""
+    register_kvstore_backends({"backend": TypeAdapter(StorageBackendConfig).validate_python(backend)})
+    stores: list[Store] = []
+
+    def open_with(namespace: str) -> Store:
+        stores.append(open_store(KVStoreReference(backend="backend", namespace=namespace)))
+        return stores[-1]
+
+    yield open_with
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def store(opened: Open) -> Iterator[Store]:
+    """A store without the keys that the tests below use."""
+    store = opened("stores")
+    yield store
+    store.transact("stores-", lambda transaction: transaction.delete("stores-"))
+
+
+def test_what_is_put_can_be_got_and_deleted(store: Store) -> None:
+    _put(store, {"stores-a": "1", "stores-b": "2"})
+    _put(store, {"stores-b": "3"})
+
+    assert store.get("stores-a") == "1"
+    assert store.get("stores-c") is None
+    assert store.range("stores-") == {"stores-a": "1", "stores-b": "3"}
+    assert store.transact("stores-a", lambda transaction: transaction.delete("stores-a")) == 1
+    assert store.transact("stores-a", lambda transaction: transaction.delete("stores-a")) == 0
+    assert store.range("stores-") == {"stores-b": "3"}
+
+
+def test_a_range_holds_what_begins_alike_and_nothing_else(store: Store) -> None:
+    inside = {f"stores-x:{name}": name for name in ("1", "12", "2", "default")}
+    _put(store, inside | {"stores-x": "", "stores-x;": "", "stores-X:1": "", "stores-y:1": "", "stores-x-:1": ""})
+
+    assert store.range("stores-x:") == inside
+
+
+def test_targets_follows_the_pointers(store: Store) -> None:
+    _put(
+        store,
+        {
+            "stores-a:1": "first",
+            "stores-a:2": "second",
+            "stores-a:default": "2",
+            "stores-b:1": "only",
+            "stores-b:default": "1",
+            "stores-dangling:default": "1",
+            "stores-c:1": "not pointed at",
+        },
+    )
+
+    assert sorted(store.targets("stores-", "default")) == ["only", "second"]
+    assert store.targets("stores-a:", "default") == ["second"]
+
+
+def test_a_transaction_that_fails_writes_nothing(store: Store) -> None:
+    def fail(transaction: Transaction) -> NoReturn:
+        transaction.put("stores-a", "1")
+        transaction.delete("stores-b")
+        raise KeyError("halfway")
+
+    _put(store, {"stores-b": "2"})
+    with pytest.raises(KeyError, match="halfway"):
+        store.transact("stores-a", fail)
+
+    assert store.range("stores-") == {"stores-b": "2"}
+
+
+def test_transactions_on_one_lock_see_each_other(opened: Open) -> None:
+    stores = [opened("stores"), opened("stores")]
+    _put(stores[0], {"stores-count": "0"})
+
+    def count(transaction: Transaction) -> None:
+        transaction.put("stores-count", str(int(transaction.get("stores-count") or 0) + 1))
+
+    def work(store: Store) -> None:
+        with ThreadPoolExecutor(store.parallel) as threads:
+            list(threads.map(lambda _: store.transact("stores-count", count), range(40)))
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(work, stores))
+
+    assert stores[0].get("stores-count") == "80"
+    stores[0].transact("stores-count", lambda transaction: transaction.delete("stores-"))
+
+
+@pytest.mark.parametrize("backend", ["postgres", "redis"], indirect=True)
+def test_namespaces_are_apart(opened: Open) -> None:
+    one, other, wild = opened("one"), opened("other"), opened("o*[e]?")
+
+    _put(one, {"stores-a": "1"})
+
+    assert one.range("stores-") == {"stores-a": "1"}
+    assert other.range("stores-") == wild.range("stores-") == {}
+
+
+def test_checking_a_store_leaves_nothing_in_it(store: Store) -> None:
+    store.check()
+
+    assert store.get("health") is None
+
+
+def test_a_table_is_made_once_whoever_comes_first(postgres: Postgres) -> None:
+    config = TypeAdapter(StorageBackendConfig).validate_python(postgres_kv(postgres, "Made_In_A_Race"))
+    register_kvstore_backends({"backend": config})
+    stores = [open_store(KVStoreReference(backend="backend", namespace="race")) for _ in range(8)]
+
+    with ThreadPoolExecutor(len(stores)) as threads:
+        assert list(threads.map(lambda store: store.range(""), stores)) == [{}] * len(stores)
+    for store in stores:
+        store.close()
+
+
+def test_a_backend_has_to_be_there_and_of_a_kind_that_serves() -> None:
+    mongodb = TypeAdapter(StorageBackendConfig).validate_python({"type": "kv_mongodb"})
+    register_kvstore_backends({"mongodb": mongodb})
+
+    with pytest.raises(ValueError, match="no key-value backend 'absent'; there is: mongodb"):
+        open_store(KVStoreReference(backend="absent", namespace="prompts"))
+    with pytest.raises(ValueError, match=r"'mongodb' is of type kv_mongodb.*use kv_sqlite, kv_postgres or kv_redis"):
+        open_store(KVStoreReference(backend="mongodb", namespace="prompts"))
+
+
+def _put(store: Store, values: dict[str, str]) -> None:
+    def put(transaction: Transaction) -> None:
+        for key, value in values.items():
+            transaction.put(key, value)
+
+    store.transact(next(iter(values)), put)
