@@ -10,15 +10,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Module -> the function of distribution.overlay.changes that is called with it once it has been imported.
+# Module -> the function in distribution.overlay, as module.function, that is called with it once it has been imported.
 HOOKED = {
-    "llama_stack.core.distribution": "change_registry",
-    "llama_stack.core.providers": "change_health",
-    "llama_stack.core.stack": "change_stack",
-    "llama_stack.core.server.server": "change_server",
-    "llama_stack.cli.stack.run": "change_command_line",
-    "uvicorn.config": "change_uvicorn_config",
-    "uvicorn.supervisors.multiprocess": "change_uvicorn_workers",
+    "llama_stack.apis.vector_io.vector_io": "changes.change_vector_scores",
+    "llama_stack.cli.stack.run": "changes.change_command_line",
+    "llama_stack.core.distribution": "registry.change_registry",
+    "llama_stack.core.providers": "health.change_health",
+    "llama_stack.core.routing_tables.models": "models.change_models",
+    "llama_stack.core.server.server": "changes.change_server",
+    "llama_stack.core.stack": "changes.change_stack",
+    "llama_stack.core.utils.config": "changes.change_redaction",
+    "llama_stack.providers.registry": "registry.change_registry_package",
+    "llama_stack.providers.utils.kvstore.postgres.postgres": "storage.change_postgres",
+    "llama_stack.providers.utils.kvstore.redis.redis": "storage.change_redis",
+    "uvicorn.config": "changes.change_uvicorn_config",
+    "uvicorn.supervisors.multiprocess": "changes.change_uvicorn_workers",
 }
 
 
@@ -45,9 +51,10 @@ def _call_after(loader: "Any", change: str) -> None:
 
     def execute_then_change(module: "Any") -> None:
         execute(module)
-        from distribution.overlay import changes
+        from importlib import import_module
 
-        getattr(changes, change)(module)
+        place, _, function = change.partition(".")
+        getattr(import_module(f"distribution.overlay.{place}"), function)(module)
 
     loader.exec_module = execute_then_change
 

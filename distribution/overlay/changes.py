@@ -7,6 +7,7 @@ imports llama-stack at the top, because uvicorn is hooked too.
 import functools
 import importlib
 import os
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,56 +17,6 @@ from distribution.errors import BAD_CONFIG
 from distribution.gate import gate, is_worker, workers_to_start
 
 APPLICATION_FACTORY = "llama_stack.core.server.server:create_app"
-OWN_REGISTRY = "providers.registry"
-DISABLED = "__disabled__"
-
-
-def change_registry(module: ModuleType) -> None:
-    """llama_stack.core.distribution: add our provider types, and import no provider that is switched off."""
-    original = module.get_provider_registry
-    from_modules = module.get_external_providers_from_module
-
-    def with_ours(registry: dict[Any, Any]) -> dict[Any, Any]:
-        for api in module.Api:
-            if own := _own_providers(api.value):
-                registry.setdefault(api, {}).update({spec.provider_type: spec for spec in own})
-        return registry
-
-    def get_external_providers_from_module(registry: Any, config: Any, building: bool) -> Any:
-        # Upstream imports the package of every external provider, of those that are off as well.
-        if not building:
-            on = {api: _enabled(api, providers) for api, providers in config.providers.items()}
-            config = config.model_copy(update={"providers": on})
-        return from_modules(with_ours(registry), config, building)
-
-    @functools.wraps(original)
-    def get_provider_registry(config: Any = None) -> Any:
-        return with_ours(original(config))
-
-    module.get_external_providers_from_module = get_external_providers_from_module  # type: ignore[attr-defined]
-    module.get_provider_registry = get_provider_registry  # type: ignore[attr-defined]
-
-
-def _enabled(api: str, providers: list[Any]) -> list[Any]:
-    """Return the providers that are on; external ones that this image ships need not name their package."""
-    from distribution.overlay.facts import shipped_module
-
-    return [
-        one.model_copy(update={"module": one.module or shipped_module(api, one.provider_type)})
-        for one in providers
-        if one.provider_id and one.provider_id != DISABLED
-    ]
-
-
-def _own_providers(api: str) -> list[Any]:
-    name = f"{OWN_REGISTRY}.{api}"
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            return []
-        raise
-    return list(module.available_providers())
 
 
 def change_stack(module: ModuleType) -> None:
@@ -81,23 +32,44 @@ def change_stack(module: ModuleType) -> None:
     stack.create_registry_refresh_task = starting.refreshing(stack.create_registry_refresh_task)
 
 
-def change_health(module: ModuleType) -> None:
-    """llama_stack.core.providers: GET /v1/providers says which services did not answer at start."""
-    from distribution.overlay import starting
+def change_redaction(module: ModuleType) -> None:
+    """llama_stack.core.utils.config: keep out of the log and of answers what verification takes for a secret."""
+    from distribution.verification.masking import without_secrets
 
-    implementation = module.ProviderImpl
-    implementation.get_providers_health = starting.health_of_all(implementation.get_providers_health)
+    module.redact_sensitive_fields = without_secrets  # type: ignore[attr-defined]
+
+
+def change_vector_scores(module: ModuleType) -> None:
+    """llama_stack.apis.vector_io.vector_io: a score for an exact match that JSON can say.
+
+    Scores are one over the distance, infinite for none, and upstream answered 400.
+    """
+    original = module.QueryChunksResponse.__init__
+
+    @functools.wraps(original)
+    def initialize(self: Any, *, scores: list[float], **fields: Any) -> None:
+        original(self, scores=[min(score, sys.float_info.max) for score in scores], **fields)
+
+    module.QueryChunksResponse.__init__ = initialize
 
 
 def change_server(module: ModuleType) -> None:
     """llama_stack.core.server.server: verify before the application is made, and report what it raises."""
+    from distribution.overlay.answers import answer_errors, change_answers
+
     original = module.create_app
     expand = module.replace_env_vars
+    change_answers(module)
 
     @functools.wraps(original)
     def create_app() -> Any:
         with gate.starting():
-            return original()
+            from providers.files.routes import install
+
+            app = original()
+            answer_errors(app, module)
+            install(app, app.stack.impls.get(module.Api.files))
+            return app
 
     @functools.wraps(expand)
     def replace_env_vars(config: Any, path: str = "") -> Any:

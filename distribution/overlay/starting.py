@@ -49,7 +49,7 @@ class Start:
         """Say once that a service is down."""
         if (api, provider_id) not in self.unreachable:
             self.unreachable[api, provider_id] = startup.root_cause(error)
-            gate.warn(startup.unreachable(gate.subject(), api, provider_id, error))
+            gate.say(startup.unreachable(gate.subject(), api, provider_id, error))
 
 
 current = Start()
@@ -159,23 +159,6 @@ def initializing(initialize: AsyncFunction) -> AsyncFunction:
                 implementation.deps = self.impls
 
     return initialize_stack
-
-
-def health_of_all(original: AsyncFunction) -> AsyncFunction:
-    """Wrap `ProviderImpl.get_providers_health`: add the services that have not answered since the start."""
-
-    @functools.wraps(original)
-    async def get_providers_health(self: Any) -> dict[str, Any]:
-        health: dict[str, Any] = await original(self)
-        for (api, provider_id), reason in current.unreachable.items():
-            of_api = health.get(api)
-            # An API without health checks has one status for all in place of one for each provider.
-            of_api = of_api if isinstance(of_api, dict) and "status" not in of_api else {}
-            of_api.setdefault(provider_id, {"status": "Error", "message": f"Does not answer: {reason}"})
-            health[api] = of_api
-        return health
-
-    return get_providers_health
 
 
 def refreshing(create_task: Callable[..., None]) -> Callable[..., None]:

@@ -43,6 +43,20 @@ class Masker:
         )
 
 
+def without_secrets(value: Any, *, secret: bool = False) -> Any:
+    """Return a copy of a config in which values with telling names, and the credentials in URLs, are replaced."""
+    if isinstance(value, dict):
+        return {
+            key: without_secrets(item, secret=secret or bool(SECRET_NAME.search(str(key))))
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets(item, secret=secret) for item in value]
+    if secret and value not in (None, "") and not isinstance(value, bool):
+        return MASK
+    return URL_CREDENTIALS.sub(rf"\1{MASK}@", value) if isinstance(value, str) else value
+
+
 def _secrets_in(value: Any, *, secret: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():

@@ -46,10 +46,16 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def root_cause(error: BaseException) -> str:
-    """Return the message of the deepest error that has one, in one line."""
-    messages = [_plain(str(link)) for link in chain(error)]
+    """Return the message of the error that comes with advice, or of the deepest that has one, in one line."""
+    advising = _advising(error)
+    messages = [_plain(str(link)) for link in ([advising] if advising else chain(error))]
     telling = [message for message in messages if message] or [type(error).__name__]
     return telling[-1] if len(telling[-1]) <= 300 else f"{telling[-1][:297]}..."
+
+
+def _advising(error: BaseException) -> BaseException | None:
+    """Return the error in the chain that says in its notes (PEP 678) what to do, as our own providers' do."""
+    return next((link for link in chain(error) if getattr(link, "__notes__", None)), None)
 
 
 def _plain(message: str) -> str:
@@ -116,6 +122,8 @@ def _provider(subject: Subject, api: str, provider_id: str) -> tuple[KeyPath, st
 
 
 def _likely_fix(error: BaseException) -> str:
+    if advising := _advising(error):
+        return " ".join(advising.__notes__)
     names = " ".join(type(link).__name__ for link in chain(error))
     text = " ".join(str(link) for link in chain(error)).lower()
     fixes: list[tuple[bool, str]] = [

@@ -7,11 +7,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from distribution import hooks
-from distribution.overlay import changes, facts
+from distribution.overlay import facts
 from distribution.overlay.changes import without_leftovers
 
 REPOSITORY = Path(__file__).parents[3]
@@ -24,7 +25,8 @@ def test_it_is_written_for_this_version() -> None:
 @pytest.mark.parametrize("name", hooks.HOOKED)
 def test_every_hooked_module_is_there_and_changed(name: str) -> None:
     importlib.import_module(name)
-    assert callable(getattr(changes, hooks.HOOKED[name]))
+    place, _, function = hooks.HOOKED[name].partition(".")
+    assert callable(getattr(importlib.import_module(f"distribution.overlay.{place}"), function))
 
 
 WRAPPED = {
@@ -35,38 +37,61 @@ WRAPPED = {
     "llama_stack.core.stack:register_resources": ["run_config", "impls"],
     "llama_stack.core.stack:Stack.initialize": ["self"],
     "llama_stack.core.stack:Stack.create_registry_refresh_task": ["self"],
-    "llama_stack.core.providers:ProviderImpl.get_providers_health": ["self"],
+    "llama_stack.core.providers:ProviderImpl.list_providers": ["self"],
     "llama_stack.cli.stack.run:StackRun._run_stack_run_cmd": ["self", "args"],
     "uvicorn.config:Config.load": ["self"],
     "uvicorn.config:Config.bind_socket": ["self"],
     "uvicorn.supervisors.multiprocess:Multiprocess.run": ["self"],
     "uvicorn.supervisors.multiprocess:Multiprocess.keep_subprocess_alive": ["self"],
 }
+REPLACED = {
+    "llama_stack.core.providers:ProviderImpl.get_providers_health": ["self"],
+    "llama_stack.core.routing_tables.models:ModelsRoutingTable.update_registered_models": [
+        *("self", "provider_id", "models"),
+    ],
+    "llama_stack.core.server.server:log_request_pre_validation": ["request"],
+    "llama_stack.core.server.server:sse_generator": ["event_gen_coroutine"],
+    "llama_stack.core.utils.config:redact_sensitive_fields": ["data"],
+    "llama_stack.providers.utils.kvstore.postgres.postgres:PostgresKVStoreImpl.keys_in_range": [
+        *("self", "start_key", "end_key"),
+    ],
+    "llama_stack.providers.utils.kvstore.redis.redis:RedisKVStoreImpl.initialize": ["self"],
+    "llama_stack.providers.utils.kvstore.redis.redis:RedisKVStoreImpl.keys_in_range": ["self", "start_key", "end_key"],
+}
 # In a process of its own, where nobody has imported llama-stack before the hooks.
 PARAMETERS = """
-import distribution.hooks, importlib, inspect, json, sys
+import importlib, inspect, json, sys
 found = {}
 for name in json.load(sys.stdin):
     module, _, steps = name.partition(":")
     function = importlib.import_module(module)
     for step in steps.split("."):
         function = getattr(function, step)
-    wrapped = getattr(function, "__wrapped__", None)
-    found[name] = list(inspect.signature(wrapped).parameters) if wrapped else "not changed by its hook"
+    if "distribution.hooks" in sys.modules:
+        function = getattr(function, "__wrapped__", None)
+    found[name] = list(inspect.signature(function).parameters) if function else "not changed by its hook"
 print(json.dumps(found))
 """
 
 
 def test_every_wrapped_function_takes_what_it_took() -> None:
+    assert _parameters(f"import distribution.hooks\n{PARAMETERS}", WRAPPED) == WRAPPED
+
+
+def test_every_replaced_function_takes_what_ours_takes() -> None:
+    assert _parameters(PARAMETERS, REPLACED) == REPLACED
+
+
+def _parameters(code: str, functions: dict[str, list[str]]) -> Any:
     ran = subprocess.run(
-        [sys.executable, "-c", PARAMETERS],
-        input=json.dumps(list(WRAPPED)),
+        [sys.executable, "-c", code],
+        input=json.dumps(list(functions)),
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert json.loads(ran.stdout.splitlines()[-1]) == WRAPPED
+    return json.loads(ran.stdout.splitlines()[-1])
 
 
 def test_the_resolver_passes_what_the_collector_reads() -> None:

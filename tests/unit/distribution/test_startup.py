@@ -85,3 +85,14 @@ def test_a_resource_is_counted_without_the_disabled_ones(subject: Subject) -> No
 
 def test_being_down_is_a_warning(subject: Subject) -> None:
     assert unreachable(subject, "vector_io", "milvus", TimeoutError()).severity == "warning"
+
+
+def test_an_error_that_says_what_to_do_has_the_word(subject: Subject) -> None:
+    refused = RuntimeError("There is no bucket\n'files'.")
+    refused.add_note("Make it.")
+    error = raised(ValueError("outside"), raised(refused, ConnectionError("inside")))
+
+    finding = provider_failure(subject, "vector_io", "milvus", error)
+
+    assert "There is no bucket 'files'." in finding.message
+    assert finding.advice == "Make it."

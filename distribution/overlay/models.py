@@ -1,0 +1,45 @@
+"""The models a provider lists, brought up to date without a moment in which they are missing."""
+
+from types import ModuleType
+from typing import Any
+
+
+def change_models(module: ModuleType) -> None:
+    """llama_stack.core.routing_tables.models: take away only what is gone.
+
+    Upstream takes every listed model away and then registers it again, and requests in between get 404.
+    """
+    source = module.RegistryEntrySource
+
+    async def update_registered_models(self: Any, provider_id: str, models: list[Any]) -> None:
+        known = {
+            model.identifier: model
+            for model in await self.get_all_with_type("model")
+            if model.provider_id == provider_id
+        }
+        by_users = {model.provider_resource_id for model in known.values() if model.source == source.via_register_api}
+        listed = {
+            model.identifier: model
+            for model in (_listed(provider_id, model, module) for model in models)
+            if model.provider_resource_id not in by_users
+        }
+        for identifier, model in known.items():
+            gone_or_changed = listed.get(identifier) != model
+            if model.source == source.listed_from_provider and gone_or_changed:
+                await self.unregister_object(model)
+        for model in listed.values():
+            await self.register_object(model)
+
+    module.ModelsRoutingTable.update_registered_models = update_registered_models
+
+
+def _listed(provider_id: str, model: Any, module: ModuleType) -> Any:
+    name = model.provider_resource_id
+    return module.ModelWithOwner(
+        identifier=f"{provider_id}/{name}" if model.identifier == name else model.identifier,
+        provider_resource_id=name,
+        provider_id=provider_id,
+        metadata=model.metadata,
+        model_type=model.model_type,
+        source=module.RegistryEntrySource.listed_from_provider,
+    )

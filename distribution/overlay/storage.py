@@ -1,0 +1,74 @@
+"""Key-value backends: what llama-stack's fail at on Redis and PostgreSQL."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+# Each can be done again: none depends on what was there before.
+OPERATIONS = ("set", "get", "delete", "values_in_range", "keys_in_range")
+
+
+def change_redis(module: ModuleType) -> None:
+    """llama_stack.providers.utils.kvstore.redis.redis: a client for each event loop, and keys in a range.
+
+    llama-stack starts in one event loop and serves in another, and a connection belongs to one. Upstream looks
+    for keys in a sorted set that nothing ever fills.
+    """
+
+    async def initialize(self: Any) -> None:
+        self.clients = WeakKeyDictionary()
+        await self.redis.ping()
+
+    def redis(self: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        if loop not in self.clients:
+            self.clients[loop] = module.Redis.from_url(self.config.url)
+        return self.clients[loop]
+
+    async def keys_in_range(self: Any, start_key: str, end_key: str) -> list[str]:
+        start, end = self._namespaced_key(start_key), self._namespaced_key(end_key)
+        keys = [key.decode() async for key in self.redis.scan_iter(match=f"{start}*", count=1000)]
+        return [_without_namespace(self, key) for key in sorted(keys) if start <= key <= end]
+
+    store: Any = module.RedisKVStoreImpl
+    store.initialize, store.redis, store.keys_in_range = initialize, property(redis), keys_in_range
+
+
+def change_postgres(module: ModuleType) -> None:
+    """llama_stack.providers.utils.kvstore.postgres.postgres: connect again, and return keys that can be looked up.
+
+    Upstream connects once, and fails from the database's first restart to its own.
+    """
+    store: Any = module.PostgresKVStoreImpl
+    with_namespace = store.keys_in_range
+
+    async def keys_in_range(self: Any, start_key: str, end_key: str) -> list[str]:
+        return [_without_namespace(self, key) for key in await with_namespace(self, start_key, end_key)]
+
+    store.keys_in_range = keys_in_range
+    lost = (module.psycopg2.OperationalError, module.psycopg2.InterfaceError)
+    for name in OPERATIONS:
+        setattr(store, name, _reconnecting(getattr(store, name), lost))
+
+
+def _reconnecting(
+    operation: Callable[..., Awaitable[Any]], lost: tuple[type[Exception], ...]
+) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(operation)
+    async def do(self: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await operation(self, *arguments, **options)
+        except lost:
+            if not self.conn.closed:
+                raise
+            await self.initialize()
+            return await operation(self, *arguments, **options)
+
+    return do
+
+
+def _without_namespace(store: Any, key: str) -> str:
+    return key.removeprefix(store._namespaced_key(""))
