@@ -113,8 +113,8 @@ def _digest(*parts: str) -> str:
 
 @functools.cache
 def own_digest() -> str:
-    """Digest of the kit's own code, so that a change to it makes new stages and layers."""
-    digest = hashlib.sha256(compression.FORMAT.encode())
+    """Digest of the kit's own code and rules, so that a change to them makes new stages and layers."""
+    digest = hashlib.sha256(compression.FORMAT.encode() + paths.LEFT_OUT_FILES.read_bytes())
     for source in sorted((paths.ROOT / "builder").rglob("*.py")):
         digest.update(source.relative_to(paths.ROOT).as_posix().encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()

@@ -1,6 +1,7 @@
 """Stage the locked wheels for a target Python and platform, without running that Python."""
 
 import csv
+import fnmatch
 import io
 import re
 import shutil
@@ -37,7 +38,7 @@ class Wheel:
 def stage(lock: Lock, site: Path, scripts: Path, platform: Platform, base: DebianBase) -> None:
     """Install the lock's wheels into `site` and their programs into `scripts`, for the base's Python.
 
-    Nothing that is written depends on this machine. The wheels' own tests stay out. Raises UnreachableError
+    Nothing that is written depends on this machine. What requirements/left-out-files.txt names stays out. Raises UnreachableError
     if the index does not answer, KitError for a wrong hash or platform.
     """
     words: list[str | Path] = [command.uv(), "pip", "install", "--quiet", "--target", site]
@@ -55,7 +56,7 @@ def stage(lock: Lock, site: Path, scripts: Path, platform: Platform, base: Debia
         raise UnreachableError(error.message, "check the index, proxy and CA in your uv settings") from error
     (site / ".lock").unlink(missing_ok=True)  # uv's own
     _move_programs(site, scripts, base.python)
-    _leave_tests_out(site)
+    _leave_files_out(site)
     _check_platform(site, platform)
 
 
@@ -72,23 +73,33 @@ def staged(site: Path) -> list[Wheel]:
     return sorted(found, key=lambda wheel: wheel.name)
 
 
-def _leave_tests_out(site: Path) -> None:
-    """Remove the test suites that some wheels carry: a tenth of all files, imported by nothing.
+def left_out_files() -> list[str]:
+    """The patterns of requirements/left-out-files.txt."""
+    lines = (line.partition("#")[0].strip() for line in paths.LEFT_OUT_FILES.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
 
-    The records of the wheels lose them too, so that what is recorded is what is there.
+
+def _leave_files_out(site: Path) -> None:
+    """Remove what requirements/left-out-files.txt names.
+
+    The records of the wheels lose it too, so that what is recorded is what is there.
     """
+    left_out = re.compile("|".join(fnmatch.translate(pattern) for pattern in left_out_files()))
+    folders: set[Path] = set()
     for record in site.glob("*.dist-info/RECORD"):
         with record.open(newline="", encoding="utf-8") as stream:
             rows = [row for row in csv.reader(stream) if row]
-        kept = [row for row in rows if "/tests/" not in row[0]]
+        kept = [row for row in rows if not left_out.match(row[0])]
         if len(kept) < len(rows):
             for row in rows:
-                if "/tests/" in row[0]:
+                if left_out.match(row[0]):
                     (site / row[0]).unlink(missing_ok=True)
+                    folders.update((site / row[0]).relative_to(site).parents)
             _write_record(record, kept)
-    for folder in sorted(site.rglob("tests"), reverse=True):
-        if folder.is_dir() and not any(path.is_file() for path in folder.rglob("*")):
-            shutil.rmtree(folder)
+    for folder in sorted(folders, reverse=True):
+        place = site / folder
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
 
 
 def _move_programs(site: Path, scripts: Path, python: str) -> None:

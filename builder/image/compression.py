@@ -16,7 +16,7 @@ import deflate
 from builder import sandbox
 
 MEMBER_BYTES = 8 * 2**20
-LEVEL = 4
+LEVEL = 6
 FORMAT = f"gzip libdeflate {deflate.__version__} level {LEVEL} members {MEMBER_BYTES}"
 """Names the bytes this module makes: part of the key of everything that is cached compressed."""
 
