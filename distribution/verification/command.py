@@ -1,6 +1,7 @@
 """`verify`: would this run config start here, or in this image?"""
 
 import argparse
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ The run config may be a Kubernetes ConfigMap manifest with a run config in it. E
 def run(arguments: Sequence[str]) -> int:
     """Verify the config that the arguments name and print the verdict; return the exit code."""
     options = _parser().parse_args(arguments)
+    logging.disable()  # what modules log while they are imported is no part of the report
     os.environ.update(options.env)
     argument = options.config or options.config_option
     chosen = choose_config(argument, {} if options.elsewhere else os.environ)

@@ -23,11 +23,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from _version(subject)
 
 
-def describe(subject: Subject, path: KeyPath, fault: models.FieldFault) -> Finding:
-    """Say in words what is wrong with a field."""
+def describe(subject: Subject, path: KeyPath, fault: models.FieldFault, what_to_add: str | None = None) -> Finding:
+    """Say in words what is wrong with a field; `what_to_add` advises where it is missing."""
     name = dotted(path)
     if fault.missing:
-        return subject.finding("missing-field", path, f"`{name}` is missing.", f"Add `{path[-1]}`.")
+        return subject.finding("missing-field", path, f"`{name}` is missing.", what_to_add or f"Add `{path[-1]}`.")
     if not path:
         return subject.finding("invalid-value", path, f"The run config {fault.problem}.", "Correct it.")
     return subject.finding("invalid-value", path, f"`{name}` {fault.problem}.", _advice(subject, path, fault.problem))
