@@ -87,7 +87,7 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
 
 def test_a_provider_that_logs_its_config_gives_nothing_away(log: tuple[logging.Logger, io.StringIO]) -> None:
     logger, written = log
-    logger.error(f"config: host='db' password={'s3cr3t'!r}")  # noqa: G004 (as upstream does)
+    logger.error(f"config: host='db' password={'s3cr3t'!r}")
     logger.error("connecting with %s to %d", "s3cr3t", 5432)
     try:
         raise ValueError("password s3cr3t refused")
