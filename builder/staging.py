@@ -1,12 +1,13 @@
 """From a lock to staged trees: the base of each platform, the wheels on it; one command at a time."""
 
 import platform as host
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from builder import paths, platforms, progress, stage
+from builder import catalogue as catalogues
+from builder import layering, manifest, paths, platforms, progress, stage, variant
 from builder.debian import base
 from builder.debian.base import DebianBase
 from builder.lock import Lock
@@ -41,6 +42,17 @@ def stages(lock: Lock, wanted: tuple[Platform, ...], debian_mirror: str | None, 
             made.append(stage.prepare(bases[platform], lock, platform, compiler))
             step.detail = f"{len(made[-1].wheels())} packages for {platform.name}, compiled"
     return made
+
+
+def whole_tree(added: Iterable[str] = (), removed: Iterable[str] = ()) -> Stage:
+    """The tree of the image that a build would make for this machine, the kit's code and configs included."""
+    catalogue = catalogues.load()
+    shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
+    chosen = shipped.changed(added, removed, catalogue)
+    here = platforms.of_machine(host.machine())
+    (tree,) = stages(variant.lock_for(chosen, shipped, catalogue), (here,), None, locked=False)
+    layering.complete(tree, chosen, paths.RUN_CONFIG)
+    return tree
 
 
 def _base(platform: Platform, debian_mirror: str | None, *, locked: bool) -> DebianBase:

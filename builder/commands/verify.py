@@ -4,27 +4,13 @@ The image's own `verify` answers, in the tree that a build would stage.
 """
 
 import os
-import platform as host
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import catalogue as catalogues
-from builder import (
-    command,
-    environment_files,
-    layering,
-    manifest,
-    paths,
-    payload,
-    platforms,
-    run_configs,
-    sandbox,
-    staging,
-    variant,
-)
+from builder import command, environment_files, paths, payload, run_configs, sandbox, staging
 from builder.errors import KitError
 from builder.stage import Stage
 
@@ -56,17 +42,7 @@ def verify(options: Options) -> int:
         (work / _CONFIG).write_bytes(config)
         if variables is not None:
             (work / _VARIABLES).write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-        return _run(_staged(options), work, options)
-
-
-def _staged(options: Options) -> Stage:
-    catalogue = catalogues.load()
-    shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
-    chosen = shipped.changed(options.added, options.removed, catalogue)
-    here = platforms.of_machine(host.machine())
-    (tree,) = staging.stages(variant.lock_for(chosen, shipped, catalogue), (here,), None, locked=False)
-    layering.complete(tree, chosen, paths.RUN_CONFIG)
-    return tree
+        return _run(staging.whole_tree(options.added, options.removed), work, options)
 
 
 def _run(tree: Stage, work: Path, options: Options) -> int:

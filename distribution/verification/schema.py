@@ -36,7 +36,8 @@ def describe(subject: Subject, path: KeyPath, fault: models.FieldFault, what_to_
 def _advice(subject: Subject, path: KeyPath, problem: str) -> str:
     references = subject.expansion.references.get(path)
     if not references:
-        return "Correct the value."
+        nothing = {"has to be a list, and is empty": "[]", "has to be a mapping, and is empty": "{}"}.get(problem)
+        return f"Write `{nothing}` for none." if nothing else "Correct the value."
     names = " or ".join(dict.fromkeys(reference.name for reference in references))
     if "has to be text" in problem and problem.endswith(("a number", "true or false")):
         return (
