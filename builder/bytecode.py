@@ -4,13 +4,11 @@ Bytecode belongs to one minor version of Python, not to a processor. Files are m
 valid whatever their timestamps say, and the same bytes on every build.
 """
 
-import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from builder import command, sandbox
-from builder.errors import UnreachableError
 
 # Runs under the image's version of Python. Files that are no valid Python for it (templates, tests of syntax
 # errors) are left uncompiled, as pip does; anything else that goes wrong ends the program.
@@ -40,7 +38,7 @@ def compile_tree(root: Path, folders: Iterable[str], python_version: str, interp
         program = [f"python{python_version}", *_OPTIONS, "/mnt/"]
         run = sandbox.command(interpreter, program, environment={"PYTHONHASHSEED": "0"}, work=root)
     else:
-        run = [_host_python(python_version), *_OPTIONS, f"{root}/"]
+        run = [command.host_python(python_version), *_OPTIONS, f"{root}/"]
     shares = [names[start :: sandbox.processors()] for start in range(sandbox.processors())]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda share: _compile(run, share), shares))
@@ -53,15 +51,3 @@ def _compile(run: list[str], names: list[str]) -> None:
         environment={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": ""},
         failure="the image's Python files could not be compiled",
     )
-
-
-def _host_python(version: str) -> str:
-    """An interpreter of this minor version on this machine."""
-    if sys.version_info[:2] == tuple(int(part) for part in version.split(".")):
-        return sys.executable
-    return command.run(
-        [command.uv(), "python", "find", version],
-        failure=f"no Python {version} was found to compile the image's modules with",
-        error=UnreachableError,
-        advice=f"install Python {version}, or let uv download it: uv python install {version}",
-    ).strip()

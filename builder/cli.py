@@ -11,12 +11,13 @@ from pathlib import Path
 from builder import paths, platforms, progress, tags
 from builder.errors import KitError
 
-COMMANDS = ("lock", "run", "test")
+COMMANDS = ("lock", "run", "test", "verify")
 INTERRUPTED = 130
 
 EPILOG = """\
 commands:
   build.py --tag NAME[:TAG]      build and verify an image (this page)
+  build.py verify --config PATH  would this run config start in the image that a build would make here?
   build.py run --tag NAME[:TAG]  serve an image built here, with or without an engine
   build.py lock [--upgrade]      look up package versions anew, and say what moved
   build.py test [PYTEST ...]     run the kit's tests
@@ -54,6 +55,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
         from builder.commands import test
 
         return test.test(rest)
+    if command == "verify":
+        return _verify(rest)
     if command == "lock":
         _lock(rest)
     elif command == "run":
@@ -156,6 +159,49 @@ def _run(arguments: list[str]) -> None:
     from builder.commands import run as runner
 
     runner.run(tags.parse(options.tag), options.port, options.data, environment)
+
+
+def _verify(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="build.py verify",
+        description="Say everything that would keep the image from serving a run config, and where it is written. "
+        "The config is for another machine: nothing is asked of this one's directories, ports and variables.",
+        epilog="Exit codes: 0 it can be served, 78 it cannot, 2 usage, 65 the environment file is wrong.",
+    )
+    add = parser.add_argument
+    add(
+        "--config",
+        type=Path,
+        default=paths.RUN_CONFIG,
+        metavar="PATH",
+        help="a run config, or a Kubernetes ConfigMap manifest with one in it (default: run.yaml)",
+    )
+    add(
+        "--env-file",
+        type=Path,
+        metavar="FILE",
+        help="the target's environment, NAME=VALUE lines; without it variables are taken as unknown",
+    )
+    add("--with", action="append", default=[], dest="added", metavar="API=TYPE", help="as for the build")
+    add("--without", action="append", default=[], dest="removed", metavar="API=TYPE", help="as for the build")
+    passed_on = {"--probe": "connect to each remote service too, 3 s at most", "--strict": "fail on warnings as well"}
+    for name, meaning in passed_on.items():
+        add(name, action="append_const", dest="passed_on", const=name, default=[], help=meaning)
+    output = parser.add_mutually_exclusive_group()
+    for name, meaning in {"--json": "print JSON", "--sarif": "print SARIF 2.1.0, for code hosts"}.items():
+        output.add_argument(name, action="append_const", dest="passed_on", const=name, help=meaning)
+    options = parser.parse_args(arguments)
+    from builder.commands import verify
+
+    return verify.verify(
+        verify.Options(
+            config=options.config,
+            environment_file=options.env_file,
+            added=tuple(options.added),
+            removed=tuple(options.removed),
+            passed_on=tuple(options.passed_on),
+        )
+    )
 
 
 def _report(error: KitError) -> None:

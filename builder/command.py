@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from builder.errors import KitError
+from builder.errors import KitError, UnreachableError
 
 
 def run(
@@ -49,3 +49,15 @@ def uv() -> str:
     """The uv of this environment, whatever is on PATH."""
     beside = shutil.which("uv", path=str(Path(sys.executable).parent))
     return beside or "uv"
+
+
+def host_python(version: str) -> str:
+    """An interpreter of this minor version on this machine, to do what the image's own does in a sandbox."""
+    if sys.version_info[:2] == tuple(int(part) for part in version.split(".")):
+        return sys.executable
+    return run(
+        [uv(), "python", "find", version],
+        failure=f"the image's Python files need Python {version}, and this machine has none",
+        error=UnreachableError,
+        advice=f"install Python {version}, or let uv download it: uv python install {version}",
+    ).strip()

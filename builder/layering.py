@@ -28,15 +28,21 @@ def cut(stage: Stage, store: BlobStore, manifest: Manifest, run_config: Path) ->
 
     The kit's code and the configs are laid into the stage on the way, so that it holds what the image holds.
     """
-    code = list(payload.code(stage.base.site_packages))
-    configs = list(payload.configs(manifest, run_config))
-    stage.lay_on_top(payload.HOME, [*code, *configs])
+    code, configs = complete(stage, manifest, run_config)
     return [
         store.layer("base", f"{stage.base.key} {own_digest()}", stage.base_entries),
         *_wheel_layers(stage, store),
         store.layer("distribution", _key(code), lambda: [*code, *stage.bytecode(payload.HOME)]),
         store.layer("config", _key(configs), lambda: configs),
     ]
+
+
+def complete(stage: Stage, manifest: Manifest, run_config: Path) -> tuple[list[Entry], list[Entry]]:
+    """Lay the kit's code and the configs into a stage and return both."""
+    code = list(payload.code(stage.base.site_packages))
+    configs = list(payload.configs(manifest, run_config))
+    stage.lay_on_top(payload.HOME, [*code, *configs])
+    return code, configs
 
 
 def everything(stage: Stage) -> Iterator[Entry]:

@@ -7,12 +7,18 @@ import yaml
 from builder.errors import RunConfigError
 
 
+def content(path: Path) -> bytes:
+    """What is in a run config; raises RunConfigError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunConfigError(path, f"cannot be read: {error.strerror}") from error
+
+
 def check(path: Path) -> None:
     """Raise RunConfigError with the line if `path` is not a YAML mapping."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunConfigError(path, f"cannot be read: {error.strerror}") from error
+        document = yaml.safe_load(content(path).decode("utf-8"))
     except UnicodeDecodeError as error:
         raise RunConfigError(path, f"is not UTF-8 text (byte {error.start})") from error
     except yaml.MarkedYAMLError as error:

@@ -4,7 +4,6 @@ import csv
 import fnmatch
 import io
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +37,8 @@ class Wheel:
 def stage(lock: Lock, site: Path, scripts: Path, platform: Platform, base: DebianBase) -> None:
     """Install the lock's wheels into `site` and their programs into `scripts`, for the base's Python.
 
-    Nothing that is written depends on this machine. What requirements/left-out-files.txt names stays out. Raises UnreachableError
-    if the index does not answer, KitError for a wrong hash or platform.
+    Nothing that is written depends on this machine. What requirements/left-out-files.txt names stays out. Raises
+    UnreachableError if the index does not answer, KitError for a wrong hash or platform.
     """
     words: list[str | Path] = [command.uv(), "pip", "install", "--quiet", "--target", site]
     words += ["--python-version", base.python_version, "--python-platform", platform.wheels]

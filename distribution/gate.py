@@ -19,6 +19,7 @@ from distribution.errors import BAD_CONFIG, UserError
 
 if TYPE_CHECKING:
     from distribution.verification.findings import Finding
+    from distribution.verification.masking import Masker
     from distribution.verification.subject import Address, Subject, Target
     from distribution.verification.verify import Verdict
 
@@ -94,7 +95,10 @@ class Gate:
     @contextlib.contextmanager
     def starting(self) -> Iterator[None]:
         """Verify, let the body start llama-stack, and turn what it raises into the same report."""
+        from distribution.verification import masking
+
         self.verify()
+        masking.mask_logs(self._masker(self.subject()))
         try:
             yield
         except StartupFailure as failure:
@@ -133,12 +137,16 @@ class Gate:
 
         return Target(os.environ, here=True, address=self.address, workers=self.workers)
 
-    def _verdict_with(self, findings: "list[Finding]") -> "Verdict":
+    def _masker(self, subject: "Subject") -> "Masker":
         from distribution.verification.masking import Masker
+
+        return Masker([subject.document.data, subject.data], os.environ)
+
+    def _verdict_with(self, findings: "list[Finding]") -> "Verdict":
         from distribution.verification.verify import Verdict
 
         subject = self.subject()
-        masker = Masker([subject.document.data, subject.data], os.environ)
+        masker = self._masker(subject)
         masked = sorted({masker.finding(found) for found in findings}, key=lambda found: found.rank)
         verdict = self.verdict or Verdict(subject.document.file, "", [], seconds=0)
         return replace(verdict, findings=masked)

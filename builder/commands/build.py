@@ -2,12 +2,9 @@
 
 import json
 import platform as host
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from rich.table import Table
 
 from builder import catalogue as catalogues
@@ -23,18 +20,15 @@ from builder import (
     run_configs,
     sandbox,
     servers,
-    stage,
+    staging,
     variant,
     verification,
 )
-from builder.debian import base
-from builder.debian.base import DebianBase
 from builder.engine import Engine
 from builder.errors import KitError
 from builder.image import archive, oci
 from builder.image.layers import BlobStore
 from builder.image.oci import Image, Settings
-from builder.lock import Lock
 from builder.manifest import Manifest
 from builder.platforms import Platform
 from builder.stage import Stage
@@ -66,9 +60,9 @@ def build(options: Options) -> None:
     shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
     chosen = shipped.changed(options.added, options.removed, catalogue)
     store = BlobStore(paths.BLOBS)
-    with _alone():
+    with staging.alone():
         lock = variant.lock_for(chosen, shipped, catalogue)
-        stages = _stages(options, lock)
+        stages = staging.stages(lock, options.platforms, options.debian_mirror, locked=options.locked)
         images = [_image(options, store, staged, chosen) for staged in stages]
         here = _host_index(options.platforms)
         engine_here = engine.find() if options.load else None
@@ -78,45 +72,6 @@ def build(options: Options) -> None:
             verdict = _verified(options, images[here], stages[here], chosen, engine_here)
     variant.report_cost(stages[here], chosen, shipped)
     _show(options, images, verdict)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One build at a time in a clone: they share its stages."""
-    paths.BUILD.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(paths.BUILD / "build.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.err.print("another build runs in this clone; waiting for it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _stages(options: Options, lock: Lock) -> list[Stage]:
-    here = platforms.of_machine(host.machine())
-    bases = {platform: _base(options, platform) for platform in {here: None, **dict.fromkeys(options.platforms)}}
-    compiler = stage.interpreter(bases[here])
-    stages = []
-    for platform in options.platforms:
-        with progress.step("stage", f"{len(lock.versions)} packages for {platform.name}") as step:
-            stages.append(stage.prepare(bases[platform], lock, platform, compiler))
-            step.detail = f"{len(stages[-1].wheels())} packages for {platform.name}, compiled"
-    return stages
-
-
-def _base(options: Options, platform: Platform) -> DebianBase:
-    with progress.step("base", "Debian packages") as step:
-        prepared = base.prepare(platform, options.debian_mirror, locked=options.locked)
-        step.detail = f"{len(prepared.fetched)} Debian packages for {platform.name}, Python {prepared.python_version}"
-    for substitute in prepared.substitutes:
-        progress.warn(f"a locked Debian package is to be had nowhere; another version takes its place: {substitute}")
-    if prepared.substitutes:
-        progress.warn("the image is labelled so and differs from the locked one; run: python build.py lock")
-    return prepared
 
 
 def _image(options: Options, store: BlobStore, staged: Stage, chosen: Manifest) -> Image:

@@ -1,6 +1,7 @@
 """`verify`: would this run config start here, or in this image?"""
 
 import argparse
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,11 +25,12 @@ The run config may be a Kubernetes ConfigMap manifest with a run config in it. E
 def run(arguments: Sequence[str]) -> int:
     """Verify the config that the arguments name and print the verdict; return the exit code."""
     options = _parser().parse_args(arguments)
+    logging.disable()  # what modules log while they are imported is no part of the report
     os.environ.update(options.env)
     argument = options.config or options.config_option
     chosen = choose_config(argument, {} if options.elsewhere else os.environ)
     target = Target(_environment(options), here=not options.elsewhere)
-    verdict = _verdict(chosen, target, probe=options.probe)
+    verdict = _verdict(chosen, target, options)
     if options.json:
         print(machine_report.as_json(verdict, strict=options.strict))
     elif options.sarif:
@@ -38,11 +40,11 @@ def run(arguments: Sequence[str]) -> int:
     return OK if verdict.passes(strict=options.strict) else BAD_CONFIG
 
 
-def _verdict(chosen: ChosenConfig, target: Target, *, probe: bool) -> Verdict:
-    source = read(chosen.path)
+def _verdict(chosen: ChosenConfig, target: Target, options: argparse.Namespace) -> Verdict:
+    source = read(chosen.path, options.shown_as)
     if isinstance(source, Finding):
-        return Verdict(str(chosen.path), chosen.reason, [source], seconds=0)
-    return verify(manifests.unwrap(source), target, chosen.reason, probe=probe)
+        return Verdict(source.file, chosen.reason, [source], seconds=0)
+    return verify(manifests.unwrap(source), target, chosen.reason, probe=options.probe)
 
 
 def _print(verdict: Verdict) -> None:
@@ -94,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the config is for another machine: do not look at this one's directories, ports and variables "
         "(only --env and --env-file count; without them variables are taken as unknown)",
+    )
+    parser.add_argument(
+        "--shown-as",
+        metavar="NAME",
+        help="call the run config so in the report: its path outside of the container, where code hosts look for it",
     )
     parser.add_argument("--probe", action="store_true", help="connect to each remote service too, 3 s at most")
     parser.add_argument("--strict", action="store_true", help="fail on warnings as well")

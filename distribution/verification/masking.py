@@ -1,7 +1,9 @@
 """Keeps secrets out of everything that is printed."""
 
+import logging
 import re
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -55,6 +57,38 @@ def without_secrets(value: Any, *, secret: bool = False) -> Any:
     if secret and value not in (None, "") and not isinstance(value, bool):
         return MASK
     return URL_CREDENTIALS.sub(rf"\1{MASK}@", value) if isinstance(value, str) else value
+
+
+class MaskedRecords:
+    """Makes log records without secrets in them, whoever logs: providers print their whole config."""
+
+    def __init__(self, masker: Masker) -> None:
+        make = logging.getLogRecordFactory()
+        self._make: Callable[..., logging.LogRecord] = make._make if isinstance(make, MaskedRecords) else make
+        self._masker = masker
+
+    def __call__(self, *arguments: Any, **options: Any) -> logging.LogRecord:
+        """Make a record as logging does, and mask its text and its traceback."""
+        record = self._make(*arguments, **options)
+        if isinstance(record.args, tuple):
+            record.args = tuple(self._masker.text(one) if isinstance(one, str) else one for one in record.args)
+        try:
+            message = record.getMessage()
+        except Exception:
+            return record  # logging itself says what is wrong with it
+        masked = self._masker.text(message)
+        if record.exc_info and record.exc_info[1]:
+            text = "".join(traceback.format_exception(record.exc_info[1]))
+            if (masked_text := self._masker.text(text)) != text:
+                masked, record.exc_info = f"{masked}\n{masked_text}", None
+        if masked != message:
+            record.msg, record.args = masked, ()
+        return record
+
+
+def mask_logs(masker: Masker) -> None:
+    """Mask all that this process logs from now on."""
+    logging.setLogRecordFactory(MaskedRecords(masker))
 
 
 def _secrets_in(value: Any, *, secret: bool = False) -> Iterator[str]:

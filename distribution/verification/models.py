@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from distribution.verification.findings import KeyPath
 
@@ -115,9 +116,37 @@ def unknown_keys(model: type[Any], data: Any, path: KeyPath = ()) -> Iterator[Un
         return
     for key, value in data.items():
         if str(key) not in fields:
-            yield UnknownKey((*path, str(key)), nearest(str(key), fields))
+            yield UnknownKey((*path, str(key)), _nearest_key(str(key), [name for name in fields if name not in data]))
         else:
             yield from _unknown_inside(fields[str(key)], value, (*path, str(key)))
+
+
+def _nearest_key(key: str, candidates: list[str]) -> str | None:
+    """Return the field that was meant: the nearest, or the only one that shares a word, as `url` with `base_url`."""
+    words = set(key.split("_"))
+    sharing = [name for name in candidates if words & set(name.split("_"))]
+    return nearest(key, candidates) or (sharing[0] if len(sharing) == 1 else None)
+
+
+def field_at(model: Any, path: KeyPath) -> FieldInfo | None:
+    """Return what a model says of the field at a path; None where that depends on more than the path."""
+    info: FieldInfo | None = None
+    for step in path:
+        fields: dict[str, FieldInfo] = getattr(model, "model_fields", {})
+        info = fields.get(str(step))
+        if info is None:
+            return None
+        model = without_none(info.annotation)
+    return info
+
+
+def without_none(annotation: Any) -> Any:
+    """Return X of `X | None`, anything else as it is."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+        if len(kinds) == 1:
+            return kinds[0]
+    return annotation
 
 
 def _fields(model: type[Any]) -> dict[str, Any] | None:

@@ -4,11 +4,11 @@ import importlib.metadata
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from distribution.overlay import facts
-from distribution.verification import models, schema
+from distribution.verification import external_directories, models, schema, suggestions
+from distribution.verification.external_directories import External
 from distribution.verification.findings import Finding, KeyPath, Severity
 from distribution.verification.subject import ConfiguredProvider, State, Subject
 
@@ -25,38 +25,39 @@ class Resolved:
 
 def check(subject: Subject, resolved: list[Resolved]) -> Iterator[Finding]:
     """Find what is wrong with `apis:` and `providers:`; put the providers that resolve into `resolved`."""
-    yield from _listed_apis(subject)
-    yield from _provider_apis(subject)
+    external = External()
+    yield from external_directories.read(subject, external)
+    yield from _listed_apis(subject, external)
+    yield from _provider_apis(subject, external)
     for provider in subject.providers:
         if provider.state is State.OFF:
             yield _switched_off(subject, provider)
         elif provider.api in facts.ALL_APIS and provider.api not in _apis_without_providers():
-            yield from _provider(subject, provider, resolved)
+            yield from _provider(subject, provider, resolved, external)
     yield from _duplicates(subject)
     yield from _several_on_unrouted(subject)
-    yield from _external_directories(subject)
 
 
 def _apis_without_providers() -> set[str]:
     return facts.internal_apis() | set(facts.ROUTED_APIS.values())
 
 
-def _listed_apis(subject: Subject) -> Iterator[Finding]:
+def _listed_apis(subject: Subject, external: External) -> Iterator[Finding]:
     apis = subject.get("apis")
     for index, api in enumerate(apis if isinstance(apis, list) else []):
         path = ("apis", index)
-        if isinstance(api, str) and api not in facts.ALL_APIS and not subject.data.get("external_apis_dir"):
-            yield _unknown_api(subject, path, api)
+        if isinstance(api, str) and api not in facts.ALL_APIS and api not in external.apis:
+            yield _unknown_api(subject, path, api, external)
 
 
-def _provider_apis(subject: Subject) -> Iterator[Finding]:
+def _provider_apis(subject: Subject, external: External) -> Iterator[Finding]:
     for api in subject.mapping("providers"):
         path = ("providers", str(api))
         if subject.is_explained(path):
             continue
         if api not in facts.ALL_APIS:
-            if not subject.data.get("external_apis_dir"):
-                yield _unknown_api(subject, path, str(api))
+            if api not in external.apis:
+                yield _unknown_api(subject, path, str(api), external)
         elif api in facts.ROUTED_APIS.values():
             owner = next(owner for owner, table in facts.ROUTED_APIS.items() if table == api)
             yield subject.finding(
@@ -76,14 +77,18 @@ def _provider_apis(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def _unknown_api(subject: Subject, path: KeyPath, api: str) -> Finding:
+def _unknown_api(subject: Subject, path: KeyPath, api: str, external: External) -> Finding:
     subject.explained.add(path)
     near = models.nearest(api, facts.ALL_APIS)
+    advice = f"Did you mean `{near}`?" if near else f"There are: {', '.join(sorted(facts.ALL_APIS))}."
+    if not external.apis_are_known:
+        advice += " Or it is in `external_apis_dir`, which only the target has."
     return subject.finding(
         "unknown-api",
         path,
         f"There is no API called `{api}`.",
-        f"Did you mean `{near}`?" if near else f"There are: {', '.join(sorted(facts.ALL_APIS))}.",
+        advice,
+        severity=None if external.apis_are_known else Severity.WARNING,
         at_key=True,
     )
 
@@ -98,15 +103,20 @@ def _switched_off(subject: Subject, provider: ConfiguredProvider) -> Finding:
     )
 
 
-def _provider(subject: Subject, provider: ConfiguredProvider, resolved: list[Resolved]) -> Iterator[Finding]:
+def _provider(
+    subject: Subject, provider: ConfiguredProvider, resolved: list[Resolved], external: External
+) -> Iterator[Finding]:
     module = provider.module or facts.shipped_module(provider.api, provider.provider_type)
     if module:
         yield from _external_provider(subject, provider, module, resolved)
         return
-    spec = facts.registry().get(provider.api, {}).get(provider.provider_type)
+    spec = external.providers.get(provider.api, {}).get(provider.provider_type)
+    if spec is not None:
+        spec = spec.model_copy(update={"is_external": True})
+    spec = spec or facts.registry().get(provider.api, {}).get(provider.provider_type)
     if spec is None:
         if provider.provider_type:
-            yield _unknown_type(subject, provider)
+            yield _unknown_type(subject, provider, external)
         return
     yield from _known_provider(subject, provider, spec, resolved)
 
@@ -149,9 +159,10 @@ def _not_in_manifest(subject: Subject, provider: ConfiguredProvider, spec: facts
 
 
 def _import_failure(subject: Subject, provider: ConfiguredProvider, error: Exception, *, shipped: bool) -> Finding:
-    reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        reason = f"the Python package `{error.name.partition('.')[0]}` is not in the image"
+    reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".rstrip(".")
+    missing = isinstance(error, ModuleNotFoundError) and error.name
+    if missing:
+        reason = f"the Python package `{missing.partition('.')[0]}` is not in the image"
     if shipped:
         return subject.finding(
             "provider-import",
@@ -159,16 +170,23 @@ def _import_failure(subject: Subject, provider: ConfiguredProvider, error: Excep
             f"{provider.provider_type} is shipped and does not import: {reason}.",
             "The image is broken; build it again.",
         )
+    instead = f"use one that is shipped for {provider.api}: {_list(facts.shipped_types(provider.api))}."
+    if not missing:
+        return subject.finding(
+            "provider-not-shipped",
+            (*provider.path, "provider_type"),
+            f"{provider.provider_type} is a provider of llama-stack that does not work: {reason}.",
+            f"Instead, {instead}",
+        )
     return subject.finding(
         "provider-not-shipped",
         (*provider.path, "provider_type"),
         f"{provider.provider_type} is a provider of llama-stack, but not of this image: {reason}.",
-        f"Build an image that has it, `python build.py --with {provider.api}={provider.provider_type}`, or "
-        f"use one that is shipped for {provider.api}: {_list(facts.shipped_types(provider.api))}.",
+        f"Build an image that has it, `python build.py --with {provider.api}={provider.provider_type}`, or {instead}",
     )
 
 
-def _unknown_type(subject: Subject, provider: ConfiguredProvider) -> Finding:
+def _unknown_type(subject: Subject, provider: ConfiguredProvider, external: External) -> Finding:
     known = list(facts.registry().get(provider.api, {}))
     shipped = facts.shipped_types(provider.api)
     near = _nearest_type(provider.provider_type, [*shipped, *known])
@@ -184,7 +202,9 @@ def _unknown_type(subject: Subject, provider: ConfiguredProvider) -> Finding:
         "unknown-provider-type",
         (*provider.path, "provider_type"),
         f"There is no provider `{provider.provider_type}` of {provider.api}, here or in llama-stack.",
-        f"{advice} A provider of your own needs `module:`.",
+        f"{advice} A provider of your own needs `module:`"
+        + ("." if external.providers_are_known else ", or is in `external_providers_dir`, which only the target has."),
+        severity=None if external.providers_are_known else Severity.WARNING,
     )
 
 
@@ -264,13 +284,16 @@ def _config(subject: Subject, found: Resolved, config_class: type[Any]) -> Itera
                 at_key=True,
             )
         else:
-            yield schema.describe(subject, path, fault)
+            field = models.field_at(config_class, fault.path)
+            what_to_add = suggestions.for_missing(subject, provider, str(fault.path[-1]), field)
+            yield schema.describe(subject, path, fault, what_to_add)
     for provider_type, name in facts.NEEDED_FIELDS:
         path = (*config_path, name)
         given = provider.config.get(name) is not None or subject.expansion.is_unknown(path)
         if provider_type == provider.provider_type and not (given or subject.is_explained(path)):
-            absent = name not in provider.config
-            yield schema.describe(subject, path, models.FieldFault((), "has to be given, and is empty", absent))
+            fault = models.FieldFault((), "has to be given, and is empty", missing=name not in provider.config)
+            field = models.field_at(config_class, (name,))
+            yield schema.describe(subject, path, fault, suggestions.for_missing(subject, provider, name, field))
     for key in models.unknown_keys(config_class, provider.config):
         path = (*config_path, *key.path)
         if not subject.is_explained(path):
@@ -312,20 +335,6 @@ def _several_on_unrouted(subject: Subject) -> Iterator[Finding]:
                 f"{_list([provider.provider_id for provider in providers])}. llama-stack would use the last.",
                 "Keep one, or switch the others off with a provider_id that comes out empty.",
                 severity=None if len(certain) > 1 else Severity.WARNING,
-            )
-
-
-def _external_directories(subject: Subject) -> Iterator[Finding]:
-    for key in ("external_providers_dir", "external_apis_dir"):
-        value = subject.get(key)
-        if not (isinstance(value, str) and subject.target.here):
-            continue
-        if not Path(value).expanduser().is_dir():
-            yield subject.finding(
-                "external-directory",
-                (key,),
-                f"`{key}` is {value}, which is not a directory. This image goes on without it.",
-                f"Remove `{key}`, or mount the directory.",
             )
 
 

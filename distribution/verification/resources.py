@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from distribution.overlay import facts
+from distribution.verification import legacy
 from distribution.verification.expansion import DISABLED, converted, references_in
 from distribution.verification.findings import Finding, KeyPath, Severity
 from distribution.verification.models import nearest
@@ -16,7 +17,7 @@ LIST_EMBEDDINGS_AS_CHAT = ("remote::vllm",)
 def check(subject: Subject) -> Iterator[Finding]:
     """Find resources that cannot be registered and defaults that name nothing."""
     for kind, (api, id_field) in facts.RESOURCES.items():
-        for path, entry in subject.entries("registered_resources", kind):
+        for path, entry in _entries(subject, kind):
             if path not in subject.expansion.dropped:
                 yield from _resource(subject, kind, api, id_field, path, entry)
     yield from _embedding_dimensions(subject)
@@ -30,6 +31,14 @@ def check(subject: Subject) -> Iterator[Finding]:
         )
     yield from _default_provider(subject)
     yield from _default_embedding_model(subject)
+
+
+def _entries(subject: Subject, kind: str) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    """Yield the entries of a kind, those in the places of 0.2.x included: they are going to be moved."""
+    yield from subject.entries("registered_resources", kind)
+    for old, new in legacy.MOVED_RESOURCES.items():
+        if new == f"registered_resources.{kind}":
+            yield from subject.entries(old)
 
 
 def _resource(
@@ -113,7 +122,7 @@ def _id_when_on(subject: Subject, path: KeyPath) -> str:
 
 
 def _embedding_dimensions(subject: Subject) -> Iterator[Finding]:
-    for path, entry in subject.entries("registered_resources", "models"):
+    for path, entry in _entries(subject, "models"):
         off = not entry.get("provider_id") or entry.get("provider_id") == DISABLED
         if off or entry.get("model_type") != "embedding":
             continue
@@ -169,9 +178,12 @@ def _default_embedding_model(subject: Subject) -> Iterator[Finding]:
             "The default embedding model belongs to",
         )
         return
+    declared = known[0].config.get("embedding_models")
+    if isinstance(declared, dict) and model_id in declared:
+        return
     registered = [
         entry
-        for _, entry in subject.entries("registered_resources", "models")
+        for _, entry in _entries(subject, "models")
         if entry.get("provider_id") == provider_id
         and (entry.get("provider_model_id") or entry.get("model_id")) == model_id
     ]

@@ -23,11 +23,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from _version(subject)
 
 
-def describe(subject: Subject, path: KeyPath, fault: models.FieldFault) -> Finding:
-    """Say in words what is wrong with a field."""
+def describe(subject: Subject, path: KeyPath, fault: models.FieldFault, what_to_add: str | None = None) -> Finding:
+    """Say in words what is wrong with a field; `what_to_add` advises where it is missing."""
     name = dotted(path)
     if fault.missing:
-        return subject.finding("missing-field", path, f"`{name}` is missing.", f"Add `{path[-1]}`.")
+        return subject.finding("missing-field", path, f"`{name}` is missing.", what_to_add or f"Add `{path[-1]}`.")
     if not path:
         return subject.finding("invalid-value", path, f"The run config {fault.problem}.", "Correct it.")
     return subject.finding("invalid-value", path, f"`{name}` {fault.problem}.", _advice(subject, path, fault.problem))
@@ -36,7 +36,8 @@ def describe(subject: Subject, path: KeyPath, fault: models.FieldFault) -> Findi
 def _advice(subject: Subject, path: KeyPath, problem: str) -> str:
     references = subject.expansion.references.get(path)
     if not references:
-        return "Correct the value."
+        nothing = {"has to be a list, and is empty": "[]", "has to be a mapping, and is empty": "{}"}.get(problem)
+        return f"Write `{nothing}` for none." if nothing else "Correct the value."
     names = " or ".join(dict.fromkeys(reference.name for reference in references))
     if "has to be text" in problem and problem.endswith(("a number", "true or false")):
         return (

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from distribution.overlay import facts
+from distribution.verification import suggestions
 from distribution.verification.findings import Finding, KeyPath
 from distribution.verification.models import nearest
 from distribution.verification.providers import Resolved
@@ -67,13 +68,8 @@ def _stores(subject: Subject) -> Iterator[Finding]:
                 "missing-field",
                 ("storage", "stores", name),
                 f"`storage.stores.{name}` is missing; llama-stack does not start without it.",
-                f"Add `{name}: {{backend: {_a_backend(subject, kind)}, {field}}}`.",
+                f"Add `{name}: {{backend: {suggestions.backend_of(subject, kind)}, {field}}}`.",
             )
-
-
-def _a_backend(subject: Subject, kind: str) -> str:
-    fitting = [name for name, type_ in _backends(subject).items() if type_.startswith(f"{kind}_")]
-    return fitting[0] if fitting else f"{kind}_default"
 
 
 def _references_of(subject: Subject, found: Resolved) -> Iterator[Finding]:

@@ -42,16 +42,17 @@ class Verdict:
         return not (self.count(Severity.ERROR) or (strict and self.count(Severity.WARNING)))
 
 
-def read(path: Path) -> Source | Finding:
-    """Read a run config as text; a Finding says why that failed."""
+def read(path: Path, shown_as: str | None = None) -> Source | Finding:
+    """Read a run config as text; a Finding says why that failed. Findings call the file `shown_as`, or its path."""
+    name = shown_as or str(path)
     try:
-        return Source(path.read_text(encoding="utf-8-sig"), str(path))
+        return Source(path.read_text(encoding="utf-8-sig"), name)
     except UnicodeDecodeError as error:
         problem, advice = f"it is not UTF-8 text (byte {error.start})", "Save it as UTF-8."
     except OSError as error:
         problem, advice = (error.strerror or str(error)).lower(), "Correct the path or its permissions."
     message = f"The run config cannot be read: {problem}."
-    return finding("file-unreadable", str(path), Position(1, 1), (), message, advice)
+    return finding("file-unreadable", name, Position(1, 1), (), message, advice)
 
 
 def verify(

@@ -28,6 +28,9 @@ DRIVER = (Path(__file__).parent / "scenario_driver.py").read_text(encoding="utf-
 NAMES = sorted(path.name for path in FOLDER.iterdir())
 LAUNCHES = ("entrypoint", "operator")
 
+# How every secret in the scenarios begins.
+SECRET = "s3cr3t"
+
 # FILE:LINE:COLUMN: SEVERITY: ... (CODE)
 REPORT_LINE = re.compile(r"^\S+:(\d+):\d+: (error|warning): .* \(([a-z-]+)\)$", re.MULTILINE)
 
@@ -70,6 +73,7 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_verify_finds_all_and_no_more(name: str, outcomes: Callable[[str], dict[str, Any]]) -> None:
     outcome = outcomes("verify")[name]
+    assert SECRET not in outcome["output"]
     verdict = json.loads(outcome["output"][outcome["output"].index("{\n") :])
     found = {
         severity: sorted(
@@ -94,6 +98,7 @@ STARTS = [
 def test_a_start_says_the_same(name: str, launch: str, outcomes: Callable[[str], dict[str, Any]]) -> None:
     wanted = expected(name)
     outcome = outcomes(launch)[name]
+    assert SECRET not in outcome["output"]
     found = sorted((severity, f"{code} {line}") for line, severity, code in REPORT_LINE.findall(outcome["output"]))
     errors = wanted.get("launch_errors", wanted.get("errors", []))
     warnings = [] if "launch_errors" in wanted else wanted.get("warnings", [])

@@ -38,8 +38,8 @@ class Program:
         """The last lines of what the program has written."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def wait_until(self, check: Callable[[], bool], timeout: float) -> None:
-        """Return as soon as ``check`` holds; an ``OSError`` from it counts as "not yet".
+    def wait_until(self, check: Callable[[], bool], timeout: float, pause: float = 0.1) -> None:
+        """Return as soon as ``check`` holds, asked every ``pause`` seconds; an ``OSError`` from it counts as "not yet".
 
         Raises ``StartError`` if the program ends first, or after ``timeout`` seconds.
         """
@@ -50,7 +50,7 @@ class Program:
             with suppress(OSError):
                 if check():
                     return
-            time.sleep(0.1)
+            time.sleep(pause)
         raise StartError(f"{self.name} was not ready after {timeout:g} s; its log ends:\n{self.log_tail()}")
 
     def stop(self, patience: float, with_signal: signal.Signals) -> None:

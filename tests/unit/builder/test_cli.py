@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder import cli, paths
-from builder.commands import build
+from builder.commands import build, verify
 from builder.errors import KitError, OutputError, RunConfigError, UnreachableError, UsageError, UserFileError
 
 
@@ -49,7 +49,7 @@ def test_a_wrong_value_is_a_usage_error(
     assert not asked
 
 
-@pytest.mark.parametrize("line", ["", "--nonsense", "run", "lock --nonsense"])
+@pytest.mark.parametrize("line", ["", "--nonsense", "run", "lock --nonsense", "verify --json --sarif"])
 def test_argparse_uses_the_same_code(line: str) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.run(line.split())
@@ -98,3 +98,25 @@ def test_the_documented_exit_codes_are_the_real_ones() -> None:
     for kind in (KitError, UsageError, UserFileError, UnreachableError, OutputError, RunConfigError):
         assert f"| {kind.exit_code} |" in table
     assert f"| {cli.INTERRUPTED} |" in table
+
+
+def test_verify_takes_the_kits_own_run_config_and_gives_its_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[verify.Options] = []
+
+    def answer(options: verify.Options) -> int:
+        asked.append(options)
+        return 78
+
+    monkeypatch.setattr(verify, "verify", answer)
+    assert cli.run(["verify"]) == 78
+    line = "--config a.yaml --env-file b.env --with c=d --strict --json --probe"
+    assert cli.run(["verify", *line.split()]) == 78
+    assert asked == [
+        verify.Options(paths.RUN_CONFIG),
+        verify.Options(Path("a.yaml"), Path("b.env"), ("c=d",), (), ("--strict", "--json", "--probe")),
+    ]
+
+
+def test_a_run_config_that_is_not_there_is_a_wrong_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.run(["verify", "--config", str(tmp_path / "absent.yaml")]) == 78
+    assert "absent.yaml: cannot be read" in capsys.readouterr().err

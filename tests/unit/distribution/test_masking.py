@@ -1,12 +1,15 @@
 """Secrets appear nowhere."""
 
+import io
 import json
+import logging
+from collections.abc import Iterator
 
 import pytest
 
 from distribution.verification import machine_report, text_report
 from distribution.verification.document import Source
-from distribution.verification.masking import Masker
+from distribution.verification.masking import Masker, mask_logs
 from distribution.verification.subject import Target
 from distribution.verification.verify import verify
 
@@ -66,3 +69,45 @@ def test_the_name_of_a_variable_is_no_secret() -> None:
 def test_json_stays_json() -> None:
     verdict = verify(Source(CONFIG, "run.yaml"), Target({"A_SECRET": '"}]'}, here=False))
     assert json.loads(machine_report.as_json(verdict, strict=False))["passes"] is False
+
+
+@pytest.fixture
+def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
+    """A logger of a process whose log is masked, and what it has written."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    logger = logging.getLogger("of a provider")
+    logger.addHandler(handler)
+    make = logging.getLogRecordFactory()
+    mask_logs(Masker({"password": "s3cr3t"}, {}))
+    yield logger, written
+    logging.setLogRecordFactory(make)
+    logger.removeHandler(handler)
+
+
+def test_a_provider_that_logs_its_config_gives_nothing_away(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, written = log
+    logger.error(f"config: host='db' password={'s3cr3t'!r}")
+    logger.error("connecting with %s to %d", "s3cr3t", 5432)
+    try:
+        raise ValueError("password s3cr3t refused")
+    except ValueError:
+        logger.exception("it failed")
+    text = written.getvalue()
+    assert "s3cr3t" not in text
+    assert "host='db' password='****'" in text
+    assert "connecting with **** to 5432" in text
+    assert "ValueError: password **** refused" in text
+
+
+def test_masked_records_keep_the_shape_that_handlers_rely_on(log: tuple[logging.Logger, io.StringIO]) -> None:
+    access = ("127.0.0.1:1", "GET", "/v1/files?token=s3cr3t", "1.1", 200)  # uvicorn's own formatter unpacks these
+    record = logging.getLogRecordFactory()("a", logging.INFO, "file", 1, '%s - "%s %s HTTP/%s" %d', access, None)
+    assert record.args == ("127.0.0.1:1", "GET", "/v1/files?token=****", "1.1", 200)
+
+
+def test_ordinary_records_are_left_alone(log: tuple[logging.Logger, io.StringIO]) -> None:
+    error = ValueError("no secret")
+    record = logging.getLogRecordFactory()("a", logging.INFO, "file", 1, "%s", (error,), (ValueError, error, None))
+    assert record.args == (error,)
+    assert record.exc_info == (ValueError, error, None)

@@ -1,0 +1,23 @@
+"""What verification takes of a start: `python benchmarks/verification.py` (see README.md).
+
+Starts on any Python from 3.9, as build.py does; the rest runs in .venv.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from builder import bootstrap
+
+
+def main() -> None:
+    """Measure and print."""
+    bootstrap.enter_environment("test", sys.argv)
+    from benchmarks import verification_figures
+
+    verification_figures.run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()
