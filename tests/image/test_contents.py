@@ -1,12 +1,14 @@
 """What is in the image: every shipped provider imports, every native file fits, nothing is in the way."""
 
+import csv
+import fnmatch
 import json
 import struct
 from pathlib import Path
 
 import pytest
 
-from builder import platforms
+from builder import platforms, wheels
 from tests.support.image import BuiltImage
 
 # Imports what each provider of the manifest names, as upstream does when it resolves one.
@@ -82,6 +84,26 @@ def test_upstreams_own_tools_accept_the_manifest(built: BuiltImage) -> None:
     done = built.run("llama", "stack", "list-deps", "/opt/llama-stack/distribution/build.yaml")
     assert done.returncode == 0, done.stderr
     assert "faiss-cpu" in done.stdout
+
+
+def test_what_is_recorded_is_there_and_nothing_that_is_left_out(built: BuiltImage) -> None:
+    site = built.root / "usr/local/lib/python3.13/dist-packages"
+    recorded = {row[0] for record in site.glob("*.dist-info/RECORD") for row in csv.reader(record.open()) if row}
+
+    assert len(recorded) > 5000
+    assert [name for name in recorded if not (site / name).exists()] == []
+    for pattern in wheels.left_out_files():
+        assert fnmatch.filter(recorded, pattern) == []
+        assert (site / pattern.partition("/")[0].replace("*", "")).is_dir(), "the package is not in the image any more"
+
+
+def test_thai_is_split_into_words_with_what_is_left_of_its_corpora(built: BuiltImage) -> None:
+    program = """
+import json
+from pythainlp.tokenize import word_tokenize
+print(json.dumps({"words": word_tokenize("สวัสดีครับ")}))
+"""
+    assert _answer(built, program) == {"words": ["สวัสดี", "ครับ"]}
 
 
 def test_native_files_are_for_the_images_processor(built: BuiltImage) -> None:
