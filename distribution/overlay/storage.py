@@ -1,4 +1,4 @@
-"""Key-value backends: what llama-stack's fail at on Redis and PostgreSQL."""
+"""Storage: what llama-stack's fails at on Redis and PostgreSQL."""
 
 import asyncio
 import functools
@@ -52,6 +52,14 @@ def change_postgres(module: ModuleType) -> None:
     lost = (module.psycopg2.OperationalError, module.psycopg2.InterfaceError)
     for name in OPERATIONS:
         setattr(store, name, _reconnecting(getattr(store, name), lost))
+
+
+def change_completions_store(module: ModuleType) -> None:
+    """llama_stack.providers.utils.inference.inference_store: store a chat completion before it is acknowledged.
+
+    On PostgreSQL upstream leaves that to workers that it starts in the event loop of the start, where they die.
+    """
+    module.InferenceStore.enable_write_queue = property(lambda self: False, lambda self, wanted: None)
 
 
 def _reconnecting(

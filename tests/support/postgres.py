@@ -7,9 +7,12 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from uuid import uuid4
+
+import psycopg
 
 from tests.support.process import LOOPBACK, NotInstalled, free_port, running, scratch
 
@@ -30,6 +33,17 @@ class Postgres:
     def url(self) -> str:
         """The database as a libpq address."""
         return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{self.database}"
+
+    def new_database(self) -> "Postgres":
+        """An empty database of this server."""
+        database = f"test_{uuid4().hex}"
+        self.execute(f"CREATE DATABASE {database}")
+        return replace(self, database=database)
+
+    def execute(self, statement: str) -> None:
+        """Carry out one statement, outside of transactions."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement.encode())
 
 
 @contextmanager

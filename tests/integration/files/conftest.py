@@ -9,7 +9,8 @@ from llama_stack.providers.utils.sqlstore import sqlstore
 from openai.resources.files import Files
 
 from tests.integration.files.places import LocalPlace, Place, S3Place
-from tests.integration.files.serving import Home, postgres_sql, sqlite_sql
+from tests.integration.files.serving import Home
+from tests.support.run_configs import postgres_sql, sqlite_sql
 from tests.support.stack_server import StackServer
 
 DISK = "disk and SQLite"
@@ -26,7 +27,7 @@ def make_home(kind: str, request: pytest.FixtureRequest, factory: pytest.TempPat
     if kind == DISK:
         return Home(LocalPlace(directory / "contents"), directory, sqlite_sql(directory))
     server, postgres = request.getfixturevalue("s3_server"), request.getfixturevalue("postgres")
-    return Home(S3Place(server), directory, postgres_sql(postgres))
+    return Home(S3Place(server), directory, postgres_sql(postgres.new_database()))
 
 
 @pytest.fixture(scope="session", params=KINDS)

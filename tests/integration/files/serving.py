@@ -5,12 +5,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
-
-import psycopg2
 
 from tests.integration.files.places import Place
-from tests.support.postgres import Postgres
 from tests.support.run_configs import run_config
 from tests.support.stack_server import StackServer, serve
 
@@ -46,25 +42,3 @@ class Home:
         config = run_config(self.directory, {"files": [provider]}, server=dict(server or {}))
         config["storage"]["backends"]["sql_default"] = dict(self.sql_backend)
         return serve(config, env)
-
-
-def sqlite_sql(directory: Path) -> dict[str, Any]:
-    """A SQL backend in a SQLite file."""
-    return {"type": "sql_sqlite", "db_path": str(directory / "sql.db")}
-
-
-def postgres_sql(server: Postgres) -> dict[str, Any]:
-    """A SQL backend in a new database of a PostgreSQL server."""
-    database = f"files_{uuid4().hex}"
-    connection = psycopg2.connect(server.url)
-    connection.autocommit = True
-    connection.cursor().execute(f"CREATE DATABASE {database}")
-    connection.close()
-    return {
-        "type": "sql_postgres",
-        "host": server.host,
-        "port": server.port,
-        "db": database,
-        "user": server.user,
-        "password": server.password,
-    }

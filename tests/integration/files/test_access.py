@@ -14,8 +14,9 @@ from openai.resources.files import Files
 
 from tests.integration.files import web
 from tests.integration.files.places import LocalPlace
-from tests.integration.files.serving import Home, sqlite_sql
+from tests.integration.files.serving import Home
 from tests.support.process import LOOPBACK
+from tests.support.run_configs import sqlite_sql
 from tests.support.stack_server import StackServer
 
 TEAMS = {"alice": ["red"], "bob": ["blue"], "rita": ["red"], "carol": [], "dave": []}

@@ -13,8 +13,9 @@ import trustme
 from tests.integration.files import web
 from tests.integration.files.places import S3Place
 from tests.integration.files.relay import Relay, relay_to
-from tests.integration.files.serving import Home, sqlite_sql
+from tests.integration.files.serving import Home
 from tests.support.process import LOOPBACK
+from tests.support.run_configs import sqlite_sql
 from tests.support.s3 import DOMAIN, S3Server
 from tests.support.stack_server import StackServer
 

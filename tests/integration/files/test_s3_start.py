@@ -17,9 +17,10 @@ from providers.files.provider import FilesProvider
 from providers.files.s3 import get_provider_impl
 from tests.integration.files.places import S3Place
 from tests.integration.files.relay import relay_to
-from tests.integration.files.serving import Home, sqlite_sql
+from tests.integration.files.serving import Home
 from tests.support import loopback_site
 from tests.support.process import LOOPBACK, StartError, free_port
+from tests.support.run_configs import sqlite_sql
 from tests.support.s3 import READER_ACCESS_KEY, READER_SECRET_KEY, S3Server
 
 pytestmark = pytest.mark.usefixtures("registered_backend")

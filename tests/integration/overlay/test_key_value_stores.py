@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psycopg2
 import pytest
 
 from tests.support.postgres import Postgres
@@ -38,18 +37,5 @@ def test_a_lost_connection_to_postgres_is_made_again(postgres: Postgres, tmp_pat
     with serve(config) as stack:
         agents = stack.client.alpha.agents
         agent_id = agents.create(agent_config=AGENT).agent_id
-        _disconnect_everybody(postgres)
+        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
         assert agents.retrieve(agent_id).agent_id == agent_id
-
-
-def _disconnect_everybody(postgres: Postgres) -> None:
-    connection = psycopg2.connect(
-        host=postgres.host,
-        port=postgres.port,
-        dbname=postgres.database,
-        user=postgres.user,
-        password=postgres.password,
-    )
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-    connection.close()

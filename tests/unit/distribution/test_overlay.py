@@ -33,6 +33,9 @@ WRAPPED = {
     "llama_stack.core.distribution:get_provider_registry": ["config"],
     "llama_stack.core.server.server:create_app": [],
     "llama_stack.core.server.server:replace_env_vars": ["config", "path"],
+    "llama_stack.core.routing_tables.common:CommonRoutingTableImpl.get_provider_impl": [
+        *("self", "routing_key", "provider_id"),
+    ],
     "llama_stack.core.stack:get_provider_registry": ["config"],
     "llama_stack.core.stack:register_resources": ["run_config", "impls"],
     "llama_stack.core.stack:Stack.initialize": ["self"],
@@ -51,6 +54,8 @@ REPLACED = {
     ],
     "llama_stack.core.server.server:log_request_pre_validation": ["request"],
     "llama_stack.core.server.server:sse_generator": ["event_gen_coroutine"],
+    "llama_stack.core.store.registry:CachedDiskDistributionRegistry.get": ["self", "type", "identifier"],
+    "llama_stack.core.store.registry:CachedDiskDistributionRegistry.get_all": ["self"],
     "llama_stack.core.utils.config:redact_sensitive_fields": ["data"],
     "llama_stack.providers.utils.kvstore.postgres.postgres:PostgresKVStoreImpl.keys_in_range": [
         *("self", "start_key", "end_key"),
