@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from distribution.overlay import facts
+from distribution.verification import suggestions
 from distribution.verification.findings import Finding, Severity
 from distribution.verification.providers import Resolved
 from distribution.verification.subject import State, Subject
@@ -116,6 +117,8 @@ def _missing(subject: Subject, found: Resolved, api: str) -> Finding:
             f" and `{owner}` to `apis`." if _apis_listed(subject) else "."
         )
         advice += f" Shipped: {', '.join(facts.shipped_types(owner)) or 'none'}."
+        if example := suggestions.entry(subject, owner):
+            advice += f" For instance: `- {example}`."
     return subject.finding(
         "missing-dependency",
         (*provider.path, "provider_type"),

@@ -3,7 +3,7 @@
 import importlib.metadata
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distribution.overlay import facts
@@ -117,6 +117,7 @@ def _provider(
     if spec is None:
         if provider.provider_type:
             yield _unknown_type(subject, provider, external)
+            yield from _config_of_the_type_meant(subject, provider)
         return
     yield from _known_provider(subject, provider, spec, resolved)
 
@@ -208,19 +209,35 @@ def _unknown_type(subject: Subject, provider: ConfiguredProvider, external: Exte
     )
 
 
+def _config_of_the_type_meant(subject: Subject, provider: ConfiguredProvider) -> Iterator[Finding]:
+    """Check the config of a provider whose type is but spelled wrongly, so that all is said at once."""
+    meant = [known for known in facts.shipped_types(provider.api) if _name(known) == _name(provider.provider_type)]
+    if len(meant) != 1:
+        return
+    package = facts.shipped_module(provider.api, meant[0])
+    try:
+        specs = facts.external_specs(package) if package else list(facts.registry()[provider.api].values())
+        spec = next(spec for spec in specs if spec.provider_type == meant[0])
+        config_class = facts.import_implementation(spec)
+    except Exception:  # said when the type is written correctly
+        return
+    yield from _config(subject, Resolved(replace(provider, provider_type=meant[0]), spec), config_class)
+
+
+def _name(provider_type: str) -> str:
+    """Return a type's name as people remember it."""
+    return provider_type.rpartition("::")[2].replace("_", "-").lower()
+
+
 def _nearest_type(written: str, candidates: list[str]) -> str | None:
     """Find the type that was meant; its name counts more than whether it is inline or remote."""
-
-    def name(provider_type: str) -> str:
-        return provider_type.rpartition("::")[2].replace("_", "-").lower()
-
-    same = [candidate for candidate in candidates if name(candidate) == name(written)]
+    same = [candidate for candidate in candidates if _name(candidate) == _name(written)]
     if same:
         return same[0]
     if near := models.nearest(written, candidates):
         return near
-    names = {name(candidate): candidate for candidate in reversed(candidates)}
-    near_name = models.nearest(name(written), names)
+    names = {_name(candidate): candidate for candidate in reversed(candidates)}
+    near_name = models.nearest(_name(written), names)
     return names[near_name] if near_name else None
 
 

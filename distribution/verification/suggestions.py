@@ -1,4 +1,4 @@
-"""What to write where a provider's config lacks something."""
+"""What to write where a provider, or something in its config, is missing."""
 
 from typing import Any
 
@@ -15,11 +15,38 @@ def for_missing(subject: Subject, provider: ConfiguredProvider, name: str, field
     if field is None:
         return f"Add `{name}`."
     annotation = models.without_none(field.annotation)
-    if value := _value(subject, provider, annotation):
+    if value := _value(subject, provider.api, provider.provider_type, annotation):
         return f"Add `{name}: {value}`."
     description = (field.description or "").strip().rstrip(".")
     may_be_empty = "; it may be empty" if annotation is not field.annotation and field.is_required() else ""
     return f"Add `{name}`" + (f" ({description}{may_be_empty})." if description else ".")
+
+
+def entry(subject: Subject, api: str) -> str | None:
+    """Write an entry for `providers.API`, of the first type shipped for it that needs nothing of outside."""
+    for provider_type in facts.shipped_types(api):
+        spec = facts.registry().get(api, {}).get(provider_type)
+        if spec and provider_type.startswith("inline::"):
+            needed = {name: field for name, field in _fields(spec).items() if field.is_required()}
+            values = {name: _field(subject, api, provider_type, name, field) for name, field in needed.items()}
+            if None not in values.values():
+                config = ", ".join(f"{name}: {value}" for name, value in values.items())
+                name = provider_type.rpartition("::")[2]
+                return f"{{provider_id: {name}, provider_type: {provider_type}, config: {{{config}}}}}"
+    return None
+
+
+def _fields(spec: facts.Spec) -> dict[str, FieldInfo]:
+    try:
+        return dict(getattr(facts.import_implementation(spec), "model_fields", {}))
+    except Exception:  # the checks of a provider that is configured say what is wrong with it
+        return {}
+
+
+def _field(subject: Subject, api: str, provider_type: str, name: str, field: FieldInfo) -> str | None:
+    if field.annotation is str and name.endswith("_dir"):
+        return f"/data/{api}"
+    return _value(subject, api, provider_type, models.without_none(field.annotation))
 
 
 def backend_of(subject: Subject, kind: str) -> str:
@@ -30,18 +57,18 @@ def backend_of(subject: Subject, kind: str) -> str:
     return f"{kind}_default"
 
 
-def _value(subject: Subject, provider: ConfiguredProvider, annotation: Any) -> str | None:
+def _value(subject: Subject, api: str, provider_type: str, annotation: Any) -> str | None:
     """Write a reference to a storage backend, or several below one field; None for anything else."""
     if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return None
-    of_type = provider.provider_type.rpartition("::")[2]
+    of_type = provider_type.rpartition("::")[2]
     if issubclass(annotation, facts.KeyValueReference):
-        return f"{{backend: {backend_of(subject, 'kv')}, namespace: {provider.api}::{of_type}}}"
+        return f"{{backend: {backend_of(subject, 'kv')}, namespace: {api}::{of_type}}}"
     if issubclass(annotation, facts.SqlReference):
-        table = f"{provider.api}_{of_type}".replace("-", "_")
+        table = f"{api}_{of_type}".replace("-", "_")
         return f"{{backend: {backend_of(subject, 'sql')}, table_name: {table}}}"
     parts = {
-        name: _value(subject, provider, models.without_none(field.annotation))
+        name: _value(subject, api, provider_type, models.without_none(field.annotation))
         for name, field in annotation.model_fields.items()
         if field.is_required()
     }
