@@ -11,13 +11,14 @@ from pathlib import Path
 from builder import paths, platforms, progress, tags
 from builder.errors import KitError
 
-COMMANDS = ("lock", "run", "test")
+COMMANDS = ("lock", "push", "run", "test")
 INTERRUPTED = 130
 
 EPILOG = """\
 commands:
   build.py --tag NAME[:TAG]      build and verify an image (this page)
   build.py run --tag NAME[:TAG]  serve an image built here, with or without an engine
+  build.py push --tag HOST/NAME[:TAG]  send an image built here to a registry, without an engine
   build.py lock [--upgrade]      look up package versions anew, and say what moved
   build.py test [PYTEST ...]     run the kit's tests
 
@@ -25,6 +26,7 @@ examples:
   python build.py --tag llama-stack:0.3.3
   python build.py --tag registry.internal/ai/llama-stack:0.3.3 --run-config my-run.yaml
   python build.py --tag llama-stack:milvus --with vector_io=inline::milvus
+  python build.py --tag registry.internal/ai/llama-stack:0.3.3 --platform linux/amd64,linux/arm64 --push
 
 exit codes: 0 done, 1 failed, 2 usage, 65 a file of yours is wrong, 69 a service is unreachable or refuses,
 73 output cannot be written, 78 a run config is wrong, 130 interrupted. DEBUG=1 shows tracebacks.
@@ -56,6 +58,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return test.test(rest)
     if command == "lock":
         _lock(rest)
+    elif command == "push":
+        _push(rest)
     elif command == "run":
         _run(rest)
     else:
@@ -104,6 +108,8 @@ def _build(arguments: list[str]) -> None:
     )
     add("--no-load", action="store_false", dest="load", help="do not load it into an engine")
     add("--no-verify", action="store_false", dest="verify", help="do not start it")
+    add("--push", action="store_true", help="then push it to the registry that the tag names")
+    add("--plain-http", action="store_true", help="speak HTTP without TLS to registries")
     add("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     tag = tags.parse(options.tag)
@@ -122,6 +128,8 @@ def _build(arguments: list[str]) -> None:
             locked=options.locked,
             load=options.load,
             verify=options.verify,
+            push=options.push,
+            plain_http=options.plain_http,
             json=options.json,
         )
     )
@@ -137,6 +145,26 @@ def _lock(arguments: list[str]) -> None:
     from builder.commands import lock
 
     lock.update(upgrade=options.upgrade, debian_mirror=options.debian_mirror)
+
+
+def _push(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="build.py push",
+        description="Push an image that was built here to the registry its tag names, without an engine. Credentials "
+        "are those of docker login and podman login, or REGISTRY_USERNAME and REGISTRY_PASSWORD.",
+    )
+    add = parser.add_argument
+    add("--tag", required=True, metavar="HOST/NAME[:TAG]", help="where to push it")
+    add("--archive", type=Path, metavar="PATH", help="what to push (default: dist/HOST-NAME-TAG.tar)")
+    add("--plain-http", action="store_true", help="speak HTTP without TLS")
+    add("--no-verify", action="store_false", dest="verify", help="also an image that was never verified")
+    add("--json", action="store_true", help="print the result as JSON")
+    options = parser.parse_args(arguments)
+    tag = tags.parse(options.tag)
+    from builder.commands import push
+
+    push.check(tag)
+    push.run(tag, options.archive, plain_http=options.plain_http, unverified=not options.verify, as_json=options.json)
 
 
 def _run(arguments: list[str]) -> None:

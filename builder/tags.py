@@ -10,7 +10,7 @@ _HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-
 _REFERENCE = re.compile(
     rf"(?:(?P<host>{_HOST})/)?(?P<name>{_COMPONENT}(?:/{_COMPONENT})*)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}))?"
 )
-_DEFAULT_HOST = "docker.io"
+DEFAULT_HOST = "docker.io"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Tag:
     def qualified(self) -> str:
         """With the registry that engines assume where none is named."""
         name = self.name if self.host or "/" in self.name else f"library/{self.name}"
-        return f"{self.host or _DEFAULT_HOST}/{name}:{self.tag}"
+        return f"{self.host or DEFAULT_HOST}/{name}:{self.tag}"
 
     @property
     def file_name(self) -> str:

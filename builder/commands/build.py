@@ -27,6 +27,8 @@ from builder import (
     variant,
     verification,
 )
+from builder.commands import push
+from builder.commands.push import Pushed
 from builder.debian import base
 from builder.debian.base import DebianBase
 from builder.engine import Engine
@@ -56,12 +58,16 @@ class Options:
     locked: bool
     load: bool
     verify: bool
+    push: bool
+    plain_http: bool
     json: bool
 
 
 def build(options: Options) -> None:
     """Build, verify, load and write one image; what it serves goes to standard output as a table."""
     run_configs.check(options.run_config)
+    if options.push:
+        push.check(options.tag)
     catalogue = catalogues.load()
     shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
     chosen = shipped.changed(options.added, options.removed, catalogue)
@@ -77,7 +83,8 @@ def build(options: Options) -> None:
                 _load(engine_here, written, options.tag, images[here])
             verdict = _verified(options, images[here], stages[here], chosen, engine_here)
     variant.report_cost(stages[here], chosen, shipped)
-    _show(options, images, verdict)
+    pushed = _pushed(options) if options.push else None
+    _show(options, images, verdict, pushed)
 
 
 @contextmanager
@@ -165,22 +172,32 @@ def _verified(
     if running is None and (why := sandbox.why_unavailable()):
         progress.warn(f"not verified: no engine answers and {why}; the image was built all the same")
         return None
-    if faults := verification.mode_faults(layering.everything(staged)):
-        raise KitError("an arbitrary uid could not use the image:\n  " + "\n  ".join(faults[:20]))
-    with progress.step("verify", "starting the image") as step:
-        start = servers.in_container(running, options.tag) if running else servers.in_sandbox(staged.root)
-        try:
-            verdict = verification.verify(start, chosen)
-        except KitError:
-            if running:
-                running.forget(options.tag)
-            raise
-        step.detail = f"healthy after {verdict.seconds_to_healthy} s in {verdict.where}"
+    try:
+        verdict = _verify(options, staged, chosen, running)
+    except KitError as error:
+        verification.keep_failure(image.digest, error.message.partition("\n")[0])
+        if running:
+            running.forget(options.tag)
+        raise
     verification.keep(image.digest, verdict)
     return verdict
 
 
-def _show(options: Options, images: list[Image], verdict: Verdict | None) -> None:
+def _verify(options: Options, staged: Stage, chosen: Manifest, running: Engine | None) -> Verdict:
+    if faults := verification.mode_faults(layering.everything(staged)):
+        raise KitError("an arbitrary uid could not use the image:\n  " + "\n  ".join(faults[:20]))
+    with progress.step("verify", "starting the image") as step:
+        start = servers.in_container(running, options.tag) if running else servers.in_sandbox(staged.root)
+        verdict = verification.verify(start, chosen)
+        step.detail = f"healthy after {verdict.seconds_to_healthy} s in {verdict.where}"
+    return verdict
+
+
+def _pushed(options: Options) -> Pushed:
+    return push.send(options.tag, options.output, plain_http=options.plain_http, unverified=not options.verify)
+
+
+def _show(options: Options, images: list[Image], verdict: Verdict | None, pushed: Pushed | None) -> None:
     if options.json:
         document = {
             "tag": str(options.tag),
@@ -189,6 +206,7 @@ def _show(options: Options, images: list[Image], verdict: Verdict | None) -> Non
                 {"platform": image.platform.name, "digest": image.digest, "size": image.size} for image in images
             ],
             "verified": asdict(verdict) if verdict else None,
+            "pushed": pushed.document() if pushed else None,
         }
         progress.out.print_json(json.dumps(document))
         return
@@ -203,3 +221,5 @@ def _show(options: Options, images: list[Image], verdict: Verdict | None) -> Non
     for image in images:
         progress.out.print(f"{options.tag}  {image.platform.name}  {image.digest}")
     progress.out.print(f"written to {paths.shown(options.output)}")
+    if pushed:
+        progress.out.print(f"pushed as {pushed.tag}  {pushed.digest}")

@@ -12,6 +12,8 @@ MANIFEST = _PREFIX + "manifest.v1+json"
 INDEX = _PREFIX + "index.v1+json"
 CONFIG = _PREFIX + "config.v1+json"
 LAYER = _PREFIX + "layer.v1.tar+gzip"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 Descriptor = dict[str, Any]
 
