@@ -95,6 +95,11 @@ def _build(arguments: list[str]) -> None:
         help="leave this provider out",
     )
     add("--platform", default=host, metavar="LIST", help=f"linux/amd64, linux/arm64 or both (default: {host})")
+    add(
+        "--base-image",
+        metavar="REF",
+        help="build on this image which has Python 3.12 or 3.13",
+    )
     add("--output", type=Path, metavar="PATH", help="the archive (default: dist/NAME-TAG.tar)")
     add(
         "--debian-mirror",
@@ -105,6 +110,11 @@ def _build(arguments: list[str]) -> None:
         "--locked",
         action="store_true",
         help="fail rather than use another Debian version than the locked one",
+    )
+    add(
+        "--containerfile",
+        action="store_true",
+        help="have an engine build ./Containerfile, and write no archive",
     )
     add("--no-load", action="store_false", dest="load", help="do not load it into an engine")
     add("--no-verify", action="store_false", dest="verify", help="do not start it")
@@ -124,9 +134,11 @@ def _build(arguments: list[str]) -> None:
             output=options.output or paths.DIST / tag.file_name,
             added=tuple(options.added),
             removed=tuple(options.removed),
+            base_image=tags.parse_reference(options.base_image, "--base-image") if options.base_image else None,
             debian_mirror=options.debian_mirror,
             locked=options.locked,
             load=options.load,
+            containerfile=options.containerfile,
             verify=options.verify,
             push=options.push,
             plain_http=options.plain_http,

@@ -46,12 +46,10 @@ def send(tag: Tag, archive: Path, *, plain_http: bool, unverified: bool) -> Push
     """Push an archive. One that failed verification is refused; one that was not verified only if it could be."""
     image = WrittenImage(archive)
     _refuse_unverified(image, archive, allowed=unverified)
-    name = tag.qualified.partition("/")[2].rpartition(":")[0]
-    registry = tag.host or DEFAULT_HOST
-    account = credentials.of_environment() or credentials.find(registry, name)
-    connection = Connection(registry, account, plain_http=plain_http)
+    account = credentials.of_environment() or credentials.find(tag.host, tag.repository)
+    repository = Repository(Connection(tag.host, account, plain_http=plain_http), tag.repository)
     with progress.step("push", f"to {tag}") as step:
-        done = Pushed(str(tag), image.digest, tuple(push.push(image, Repository(connection, name), tag.tag)))
+        done = Pushed(str(tag), image.digest, tuple(push.push(image, repository, tag.tag)))
         there = sum(blob.how == "there" for blob in done.blobs)
         step.detail = f"{progress.megabytes(done.sent)} sent to {tag}, {there} of {len(done.blobs)} blobs were there"
     return done

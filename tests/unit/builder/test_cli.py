@@ -34,6 +34,9 @@ def test_every_option_arrives(asked: list[build.Options]) -> None:
     assert [platform.architecture for platform in options.platforms] == ["arm64", "amd64"]
     assert (options.load, options.verify, options.locked, options.json) == (False, False, True, True)
     assert (options.push, options.plain_http) == (True, True)
+    assert cli.run(["--tag", "demo:1", "--containerfile", "--base-image", "reg.internal/base@sha256:" + "0" * 64]) == 0
+    assert asked[-1].containerfile
+    assert str(asked[-1].base_image) == "reg.internal/base:latest@sha256:" + "0" * 64
 
 
 @pytest.mark.parametrize(
