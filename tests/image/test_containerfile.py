@@ -1,25 +1,20 @@
 """The Containerfile gives the same files as the default path, whichever engine builds it."""
 
-import gzip
-import hashlib
-import io
-import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from builder import containerfile, paths
-from builder.image.written import WrittenImage
-from tests.support import image
+from tests.support import image, image_files
 from tests.support.docker_engine import DockerEngine
 from tests.support.image import TAG, BuiltImage
+from tests.support.image_files import Facts
 from tests.support.podman import Podman
 from tests.support.process import installed
 
-Files = dict[str, tuple[object, ...]]
+Files = dict[str, Facts]
 
 ENGINES_OWN = (".dockerenv", "dev", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf", "proc", "run", "sys")
 """What an engine puts into a container that has not even started."""
@@ -28,26 +23,13 @@ ENGINES_OWN = (".dockerenv", "dev", "etc/hostname", "etc/hosts", "etc/mtab", "et
 @pytest.fixture(scope="module")
 def expected(built: BuiltImage) -> Files:
     """Every file of the image, by path."""
-    written = WrittenImage(built.archive)
-    found: Files = {}
-    for layer in json.loads(written.read(written.digest))["layers"]:
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(written.read(layer["digest"])))) as opened:
-            found |= dict(_files(opened))
-    return found
-
-
-def _files(opened: tarfile.TarFile) -> Iterator[tuple[str, tuple[object, ...]]]:
-    for member in opened:
-        path = member.name.removeprefix("./").strip("/")
-        if path and not path.startswith(ENGINES_OWN):
-            content = opened.extractfile(member) if member.isfile() else None
-            digest = hashlib.sha256(content.read()).hexdigest() if content else ""
-            yield path, (member.type, member.mode & 0o7777, member.uid, member.gid, member.linkname, digest)
+    found = image_files.of_archive(built.archive)
+    return {path: facts for path, facts in found.items() if not path.startswith(ENGINES_OWN)}
 
 
 def _compare(archive: Path, expected: Files) -> None:
     with tarfile.open(archive) as opened:
-        found = dict(_files(opened))
+        found = {path: facts for path, facts in image_files.of_tar(opened) if not path.startswith(ENGINES_OWN)}
     assert found.keys() == expected.keys()
     assert [path for path in found if found[path] != expected[path]] == []
 
