@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from builder import command, sandbox
+from builder.base import Base
 
 # Runs under the image's version of Python. Files that are no valid Python for it (templates, tests of syntax
 # errors) are left uncompiled, as pip does; anything else that goes wrong ends the program.
@@ -25,20 +26,20 @@ for name in sys.stdin.read().splitlines():
 _OPTIONS = ("-I", "-W", "ignore", "-c", _COMPILER)
 
 
-def compile_tree(root: Path, folders: Iterable[str], python_version: str, interpreter: Path) -> None:
-    """Compile every `.py` below `folders` of `root` for `python_version`, with paths as they are in the image.
+def compile_tree(root: Path, folders: Iterable[str], base: Base, compiler: Path | None) -> None:
+    """Compile every `.py` below `folders` of `root` for the base's Python, with paths as they are in the image.
 
-    `interpreter` is the root of a tree whose Python, of that version, runs on this machine: `root` itself, or
-    the same base for this machine's processor. Where no sandbox can be made, a Python of the same minor
-    version that uv finds or downloads takes its place (its patch level may change the bytes).
+    `compiler` is the root of a tree of the same base for this machine's processor. Where there is none, or no
+    sandbox can be made, a Python of the same minor version that uv finds or downloads takes its place (its
+    patch level may change the bytes).
     """
     sources = [path for folder in folders for path in (root / folder).rglob("*.py")]
     names = sorted(path.relative_to(root).as_posix() for path in sources if not path.is_symlink())
-    if not sandbox.why_unavailable():
-        program = [f"python{python_version}", *_OPTIONS, "/mnt/"]
-        run = sandbox.command(interpreter, program, environment={"PYTHONHASHSEED": "0"}, work=root)
+    if compiler and not sandbox.why_unavailable():
+        program = [base.interpreter, *_OPTIONS, "/mnt/"]
+        run = sandbox.command(compiler, program, environment={"PYTHONHASHSEED": "0"}, work=root)
     else:
-        run = [command.host_python(python_version), *_OPTIONS, f"{root}/"]
+        run = [command.host_python(base.python_version), *_OPTIONS, f"{root}/"]
     shares = [names[start :: sandbox.processors()] for start in range(sandbox.processors())]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda share: _compile(run, share), shares))

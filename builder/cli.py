@@ -11,7 +11,7 @@ from pathlib import Path
 from builder import paths, platforms, progress, tags
 from builder.errors import KitError
 
-COMMANDS = ("lock", "run", "test", "verify")
+COMMANDS = ("lock", "push", "run", "test", "verify")
 INTERRUPTED = 130
 
 EPILOG = """\
@@ -19,6 +19,7 @@ commands:
   build.py --tag NAME[:TAG]      build and verify an image (this page)
   build.py verify --config PATH  would this run config start in the image that a build would make here?
   build.py run --tag NAME[:TAG]  serve an image built here, with or without an engine
+  build.py push --tag HOST/NAME[:TAG]  send an image built here to a registry, without an engine
   build.py lock [--upgrade]      look up package versions anew, and say what moved
   build.py test [PYTEST ...]     run the kit's tests
 
@@ -26,6 +27,7 @@ examples:
   python build.py --tag llama-stack:0.3.3
   python build.py --tag registry.internal/ai/llama-stack:0.3.3 --run-config my-run.yaml
   python build.py --tag llama-stack:milvus --with vector_io=inline::milvus
+  python build.py --tag registry.internal/ai/llama-stack:0.3.3 --platform linux/amd64,linux/arm64 --push
 
 exit codes: 0 done, 1 failed, 2 usage, 65 a file of yours is wrong, 69 a service is unreachable or refuses,
 73 output cannot be written, 78 a run config is wrong, 130 interrupted. DEBUG=1 shows tracebacks.
@@ -59,6 +61,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return _verify(rest)
     if command == "lock":
         _lock(rest)
+    elif command == "push":
+        _push(rest)
     elif command == "run":
         _run(rest)
     else:
@@ -94,6 +98,11 @@ def _build(arguments: list[str]) -> None:
         help="leave this provider out",
     )
     add("--platform", default=host, metavar="LIST", help=f"linux/amd64, linux/arm64 or both (default: {host})")
+    add(
+        "--base-image",
+        metavar="REF",
+        help="build on this image which has Python 3.12 or 3.13",
+    )
     add("--output", type=Path, metavar="PATH", help="the archive (default: dist/NAME-TAG.tar)")
     add(
         "--debian-mirror",
@@ -105,8 +114,15 @@ def _build(arguments: list[str]) -> None:
         action="store_true",
         help="fail rather than use another Debian version than the locked one",
     )
+    add(
+        "--containerfile",
+        action="store_true",
+        help="have an engine build ./Containerfile, and write no archive",
+    )
     add("--no-load", action="store_false", dest="load", help="do not load it into an engine")
     add("--no-verify", action="store_false", dest="verify", help="do not start it")
+    add("--push", action="store_true", help="then push it to the registry that the tag names")
+    add("--plain-http", action="store_true", help="speak HTTP without TLS to registries")
     add("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     tag = tags.parse(options.tag)
@@ -121,10 +137,14 @@ def _build(arguments: list[str]) -> None:
             output=options.output or paths.DIST / tag.file_name,
             added=tuple(options.added),
             removed=tuple(options.removed),
+            base_image=tags.parse_reference(options.base_image, "--base-image") if options.base_image else None,
             debian_mirror=options.debian_mirror,
             locked=options.locked,
             load=options.load,
+            containerfile=options.containerfile,
             verify=options.verify,
+            push=options.push,
+            plain_http=options.plain_http,
             json=options.json,
         )
     )
@@ -140,6 +160,26 @@ def _lock(arguments: list[str]) -> None:
     from builder.commands import lock
 
     lock.update(upgrade=options.upgrade, debian_mirror=options.debian_mirror)
+
+
+def _push(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="build.py push",
+        description="Push an image that was built here to the registry its tag names, without an engine. Credentials "
+        "are those of docker login and podman login, or REGISTRY_USERNAME and REGISTRY_PASSWORD.",
+    )
+    add = parser.add_argument
+    add("--tag", required=True, metavar="HOST/NAME[:TAG]", help="where to push it")
+    add("--archive", type=Path, metavar="PATH", help="what to push (default: dist/HOST-NAME-TAG.tar)")
+    add("--plain-http", action="store_true", help="speak HTTP without TLS")
+    add("--no-verify", action="store_false", dest="verify", help="also an image that was never verified")
+    add("--json", action="store_true", help="print the result as JSON")
+    options = parser.parse_args(arguments)
+    tag = tags.parse(options.tag)
+    from builder.commands import push
+
+    push.check(tag)
+    push.run(tag, options.archive, plain_http=options.plain_http, unverified=not options.verify, as_json=options.json)
 
 
 def _run(arguments: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,33 @@ class NotThereError(UnreachableError):
 
 
 class _SystemTrust(HTTPAdapter):
-    """Trusts the system's CA certificates beside requests' own, in this session and nowhere else."""
+    """Trusts the system's CA certificates beside requests' own and `authorities`, in this session and nowhere else."""
+
+    def __init__(self, authorities: Iterable[Path], **options: Any) -> None:
+        self._authorities = tuple(authorities)
+        super().__init__(**options)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        options["ssl_context"] = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        options["ssl_context"] = self._context()
         super().init_poolmanager(*arguments, **options)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        options["ssl_context"] = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        options["ssl_context"] = self._context()
         return super().proxy_manager_for(proxy, **options)
 
+    def _context(self) -> truststore.SSLContext:
+        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for file in self._authorities:
+            context.load_verify_locations(file)
+        return context
 
-def session() -> requests.Session:
-    """An HTTP session that trusts what the system trusts and retries what is worth retrying."""
+
+def session(authorities: Iterable[Path] = ()) -> requests.Session:
+    """An HTTP session that trusts what the system trusts, and these files, and retries what is worth retrying."""
     made = requests.Session()
-    retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+    retry = Retry(total=3, other=0, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))  # other: TLS
     for scheme in ("http://", "https://"):
-        made.mount(scheme, _SystemTrust(max_retries=retry, pool_maxsize=8))
+        made.mount(scheme, _SystemTrust(authorities, max_retries=retry, pool_maxsize=8))
     return made
 
 
@@ -46,7 +57,7 @@ def get(http: requests.Session, address: str) -> bytes:
     try:
         response = http.get(address, timeout=TIMEOUT)
     except requests.RequestException as error:
-        raise UnreachableError(f"{address}: {_cause(error)}", "check the address, the proxy and the CA") from error
+        raise UnreachableError(f"{address}: {cause(error)}", "check the address, the proxy and the CA") from error
     if response.status_code in (404, 410):
         raise NotThereError(f"{address}: the server does not have it ({response.status_code})")
     if not response.ok:
@@ -87,9 +98,9 @@ def cached(http: requests.Session, addresses: list[str], sha256: str, cache: Pat
     raise missing or NotThereError("no address to download from")
 
 
-def _cause(error: requests.RequestException) -> str:
+def cause(error: requests.RequestException) -> str:
     """The innermost reason, which says more than the chain of wrappers around it."""
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None:
-        cause = inner
-    return str(cause) or type(cause).__name__
+    innermost: BaseException = error
+    while (inner := innermost.__cause__ or innermost.__context__) is not None:
+        innermost = inner
+    return str(innermost) or type(innermost).__name__

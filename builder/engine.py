@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.containers import Container
 
 from builder.errors import KitError, UnreachableError
@@ -41,6 +41,16 @@ class Engine:
         except (APIError, OSError) as error:
             raise KitError(f"the engine at {self.address} did not load {archive.name}: {_said(error)}") from error
 
+    def build(self, context: Path, file: str, tag: Tag, labels: dict[str, str]) -> str:
+        """Build a Containerfile; returns the image's id."""
+        try:
+            built, _ = self._client.images.build(
+                path=str(context), dockerfile=file, tag=str(tag), labels=labels, rm=True, forcerm=True
+            )
+        except (APIError, BuildError) as error:
+            raise KitError(f"the engine at {self.address} did not build {file}: {_said(error)}") from error
+        return str(built.id)
+
     def holds(self, tag: Tag, digests: set[str]) -> bool:
         """Whether the engine has an image with one of these digests under this tag.
 
@@ -50,6 +60,19 @@ class Engine:
             return str(self._client.images.get(str(tag)).id) in digests
         except (ImageNotFound, APIError):
             return False
+
+    def save(self, name: str, target: Path) -> bool:
+        """Write an image to `target` as `docker save` does; False if the engine has none of that name."""
+        try:
+            found = self._client.images.get(name)
+        except ImageNotFound:
+            return False
+        try:
+            with target.open("wb") as stream:
+                stream.writelines(found.save())
+        except APIError as error:
+            raise KitError(f"the engine at {self.address} did not save {name}: {_said(error)}") from error
+        return True
 
     def forget(self, tag: Tag) -> None:
         """Take a tag away again."""

@@ -35,6 +35,12 @@ class UserFileError(KitError):
         super().__init__(f"{where}: {message}", advice)
 
 
+class BaseImageError(KitError):
+    """The image after --base-image will not do."""
+
+    exit_code = 65
+
+
 class UnreachableError(KitError):
     """An index, mirror, registry or engine is unreachable or refuses."""
 

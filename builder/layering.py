@@ -22,6 +22,9 @@ HEAVY_BYTES = 16_000_000
 
 OTHER = "wheels"
 
+FIXED = ("base", "distribution", "config")
+"""The layers that every image has once; all others hold wheels."""
+
 
 def cut(stage: Stage, store: BlobStore, manifest: Manifest, run_config: Path) -> list[Layer]:
     """The layers of the image, lowest first. Layers made earlier from the same content are used again.
@@ -30,7 +33,7 @@ def cut(stage: Stage, store: BlobStore, manifest: Manifest, run_config: Path) ->
     """
     code, configs = complete(stage, manifest, run_config)
     return [
-        store.layer("base", f"{stage.base.key} {own_digest()}", stage.base_entries),
+        *stage.base.layers(store, own_digest(), lambda: stage.bytecode(stage.base.standard_library)),
         *_wheel_layers(stage, store),
         store.layer("distribution", _key(code), lambda: [*code, *stage.bytecode(payload.HOME)]),
         store.layer("config", _key(configs), lambda: configs),
@@ -46,8 +49,8 @@ def complete(stage: Stage, manifest: Manifest, run_config: Path) -> tuple[list[E
 
 
 def everything(stage: Stage) -> Iterator[Entry]:
-    """All entries of an image, whichever layer holds them; the configs aside."""
-    yield from stage.base_entries()
+    """All entries that the kit makes, whichever layer holds them; the configs aside."""
+    yield from stage.base.entries
     yield from stage.installed()
     yield from payload.code(stage.base.site_packages)
 
@@ -67,7 +70,9 @@ def _wheel_layers(stage: Stage, store: BlobStore) -> Iterator[Layer]:
 
     for name in sorted(groups, key=lambda group: (group == OTHER, group)):
         versions = " ".join(f"{wheel.name}=={wheel.version}" for wheel in groups[name])
-        key = f"{versions} {stage.platform.name} python{stage.base.python_version} {own_digest()}"
+        base = stage.base
+        where = f"{stage.platform.name} python{base.python_version} {base.python} {base.site_packages}"
+        key = f"{versions} {where} {own_digest()}"
         yield store.layer(name, key, lambda name=name: content(name))  # type: ignore[misc]
 
 

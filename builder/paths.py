@@ -31,6 +31,8 @@ STAGES = BUILD / "stages"
 BLOBS = BUILD / "blobs"
 LOCKS = BUILD / "locks"
 VERDICTS = BUILD / "verdicts"
+CONTEXT = BUILD / "containerfile"
+REGISTRIES = BUILD / "registries"
 DIST = ROOT / "dist"
 
 

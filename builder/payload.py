@@ -16,7 +16,6 @@ USER = "1001:0"
 PATH_FILE = "llama-stack-distribution.pth"
 
 ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
     # `~/.llama` is then /.llama, a link to /data, whatever the uid.
     "HOME": "/",
     "LLAMA_STACK_CONFIG_DIR": f"/{DATA}",

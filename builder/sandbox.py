@@ -28,7 +28,7 @@ mount -t tmpfs tmpfs "$root/tmp"
 [ -z "$data" ] || mount --bind "$data" "$root/data"
 [ -z "$work" ] || mount --bind "$work" "$root/mnt"
 for file in etc/resolv.conf etc/hosts; do
-    [ ! -e "/$file" ] || mount --bind "/$file" "$root/$file"
+    [ ! -e "/$file" ] || [ ! -e "$root/$file" ] || mount --bind "/$file" "$root/$file"
 done
 mount -o remount,bind,ro "$root" 2>/dev/null || true
 exec chroot "$root" "$@"

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
@@ -61,14 +61,14 @@ class ContainerServer:
 
 
 @contextmanager
-def in_sandbox(root: Path) -> Iterator[Server]:
+def in_sandbox(root: Path, environment: Mapping[str, str]) -> Iterator[Server]:
     """Serve a staged tree with its default run config, on a free port, state in a scratch directory."""
     with tempfile.TemporaryDirectory(prefix="llama-stack-") as scratch:
         data = Path(scratch) / "data"
         data.mkdir()
         port = _free_port()
         program = [*payload.ENTRYPOINT, "--port", str(port)]
-        command = sandbox.command(root, program, environment=payload.ENVIRONMENT, data=data)
+        command = sandbox.command(root, program, environment=environment, data=data)
         with (Path(scratch) / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
             try:

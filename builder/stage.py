@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import bytecode, paths, wheels
-from builder.debian.base import DebianBase
+from builder.base import Base, Tree
 from builder.errors import OutputError
 from builder.image import compression, entries
 from builder.image.entries import Entry
@@ -21,7 +21,7 @@ from builder.lock import Lock
 from builder.platforms import Platform
 from builder.wheels import Wheel
 
-KEPT = 6
+KEPT = 8
 """How many stages stay on disk; the ones longest unused are removed."""
 
 
@@ -31,8 +31,8 @@ class Stage:
 
     root: Path
     platform: Platform
-    base: DebianBase
-    compiler: Path
+    base: Base
+    compiler: Path | None
     """Root of a tree whose Python, of the same version, runs on this machine."""
 
     @property
@@ -44,11 +44,6 @@ class Stage:
         """The staged distributions."""
         return wheels.staged(self.site)
 
-    def base_entries(self) -> list[Entry]:
-        """The base with its standard library compiled."""
-        compiled = self.bytecode(self.base.standard_library)
-        return sorted([*self.base.entries, *compiled], key=lambda entry: entry.path)
-
     def bytecode(self, folder: str) -> Iterator[Entry]:
         """The compiled files below a folder of the tree, and the directories that hold them."""
         for entry in entries.below(self.root, folder):
@@ -57,34 +52,35 @@ class Stage:
 
     def installed(self) -> Iterator[Entry]:
         """Everything the wheels brought: the site directory and the programs."""
-        yield from entries.below(self.root, self.base.scripts)
-        yield from entries.below(self.root, self.base.site_packages)
+        for folder in self.base.installed:
+            yield from entries.below(self.root, folder)
 
     def lay_on_top(self, folder: str, wanted: list[Entry]) -> None:
         """Replace `folder` of the tree by what is wanted there (and elsewhere), compiled."""
         shutil.rmtree(self.root / folder, ignore_errors=True)
         entries.write_to_disk(wanted, self.root)
-        bytecode.compile_tree(self.root, [folder], self.base.python_version, self.compiler)
+        bytecode.compile_tree(self.root, [folder], self.base, self.compiler)
 
 
-def prepare(base: DebianBase, lock: Lock, platform: Platform, compiler: Path) -> Stage:
-    """The stage for a base and a lock. `compiler` is what `interpreter` gave."""
+def prepare(base: Base, lock: Lock, platform: Platform, compiler: Path | None) -> Stage:
+    """The stage for a base and a lock. `compiler` is the tree of the same base for this machine's processor."""
 
     def fill(root: Path) -> None:
         with ThreadPoolExecutor(1) as pool:  # the network is slow enough for the base to be done beside it
             installed = pool.submit(wheels.stage, lock, root / base.site_packages, root / base.scripts, platform, base)
-            entries.write_to_disk(base.entries, root)
-            bytecode.compile_tree(root, [base.standard_library], base.python_version, compiler)
+            base.lay_out(root)
+            if base.compiles_library:
+                bytecode.compile_tree(root, [base.standard_library], base, compiler)
             installed.result()
-        bytecode.compile_tree(root, [base.site_packages], base.python_version, compiler)
+        bytecode.compile_tree(root, [base.site_packages], base, compiler)
 
     key = _digest(base.key, lock.text, platform.name, own_digest())
     return Stage(_kept(f"{platform.architecture}-{key}", fill), platform, base, compiler)
 
 
-def interpreter(base: DebianBase) -> Path:
-    """The root of a tree with this base alone: its Python compiles stages, also those of other processors."""
-    return _kept(f"python-{_digest(base.key, own_digest())}", lambda root: entries.write_to_disk(base.entries, root))
+def alone(base: Tree) -> Path:
+    """The root of a tree with a base alone: its Python compiles stages, also those of other processors."""
+    return _kept(f"python-{_digest(base.key, own_digest())}", base.lay_out)
 
 
 def _kept(name: str, fill: Callable[[Path], None]) -> Path:

@@ -1,18 +1,24 @@
 """From a lock to staged trees: the base of each platform, the wheels on it; one command at a time."""
 
 import platform as host
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from builder import catalogue as catalogues
 from builder import layering, manifest, paths, platforms, progress, stage, variant
-from builder.debian import base
-from builder.debian.base import DebianBase
+from builder.base import Base
+from builder.base_image import base as base_image
+from builder.debian import base as debian_base
+from builder.errors import BaseImageError
+from builder.image.layers import BlobStore
 from builder.lock import Lock
 from builder.platforms import Platform
 from builder.stage import Stage
+from builder.tags import Reference
 
 
 @contextmanager
@@ -31,11 +37,21 @@ def alone() -> Iterator[None]:
         lock.release()
 
 
-def stages(lock: Lock, wanted: tuple[Platform, ...], debian_mirror: str | None, *, locked: bool) -> list[Stage]:
-    """The stage of each platform, made if it is not there; `locked` forbids other Debian versions."""
-    here = platforms.of_machine(host.machine())
-    bases = {platform: _base(platform, debian_mirror, locked=locked) for platform in dict.fromkeys((here, *wanted))}
-    compiler = stage.interpreter(bases[here])
+@dataclass(frozen=True)
+class BaseSource:
+    """Where the base comes from: an image, or else Debian's packages."""
+
+    image: Reference | None = None
+    plain_http: bool = False
+    debian_mirror: str | None = None
+    locked: bool = False
+    """Whether other versions of Debian packages than the locked ones are an error."""
+
+
+def stages(lock: Lock, wanted: tuple[Platform, ...], source: BaseSource, store: BlobStore) -> list[Stage]:
+    """The stage of each platform, made if it is not there."""
+    bases = {platform: _base(source, store, platform) for platform in wanted}
+    compiler = _compiler(source, store, bases)
     made = []
     for platform in wanted:
         with progress.step("stage", f"{len(lock.versions)} packages for {platform.name}") as step:
@@ -50,17 +66,32 @@ def whole_tree(added: Iterable[str] = (), removed: Iterable[str] = ()) -> Stage:
     shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
     chosen = shipped.changed(added, removed, catalogue)
     here = platforms.of_machine(host.machine())
-    (tree,) = stages(variant.lock_for(chosen, shipped, catalogue), (here,), None, locked=False)
+    lock = variant.lock_for(chosen, shipped, catalogue)
+    (tree,) = stages(lock, (here,), BaseSource(), BlobStore(paths.BLOBS))
     layering.complete(tree, chosen, paths.RUN_CONFIG)
     return tree
 
 
-def _base(platform: Platform, debian_mirror: str | None, *, locked: bool) -> DebianBase:
+def _compiler(source: BaseSource, store: BlobStore, bases: Mapping[Platform, Base]) -> Path | None:
+    """The tree of the base for this machine's processor; None if the base is not to be had for it."""
+    here = platforms.of_machine(host.machine())
+    try:
+        return stage.alone(bases[here] if here in bases else _base(source, store, here))
+    except BaseImageError:
+        return None
+
+
+def _base(source: BaseSource, store: BlobStore, platform: Platform) -> Base:
+    if source.image:
+        with progress.step("base", str(source.image)) as step:
+            image_base = base_image.prepare(source.image, platform, store, plain_http=source.plain_http)
+            step.detail = f"{image_base.summary} for {platform.name}"
+        return image_base
     with progress.step("base", "Debian packages") as step:
-        prepared = base.prepare(platform, debian_mirror, locked=locked)
-        step.detail = f"{len(prepared.fetched)} Debian packages for {platform.name}, Python {prepared.python_version}"
-    for substitute in prepared.substitutes:
+        debian = debian_base.prepare(platform, source.debian_mirror, locked=source.locked)
+        step.detail = f"{debian.summary} for {platform.name}"
+    for substitute in debian.substitutes:
         progress.warn(f"a locked Debian package is to be had nowhere; another version takes its place: {substitute}")
-    if prepared.substitutes:
+    if debian.substitutes:
         progress.warn("the image is labelled so and differs from the locked one; run: python build.py lock")
-    return prepared
+    return debian

@@ -10,7 +10,7 @@ _HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-
 _REFERENCE = re.compile(
     rf"(?:(?P<host>{_HOST})/)?(?P<name>{_COMPONENT}(?:/{_COMPONENT})*)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}))?"
 )
-_DEFAULT_HOST = "docker.io"
+DEFAULT_HOST = "docker.io"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,12 @@ class Tag:
     def qualified(self) -> str:
         """With the registry that engines assume where none is named."""
         name = self.name if self.host or "/" in self.name else f"library/{self.name}"
-        return f"{self.host or _DEFAULT_HOST}/{name}:{self.tag}"
+        return f"{self.host or DEFAULT_HOST}/{name}:{self.tag}"
+
+    @property
+    def repository(self) -> str:
+        """The name as the registry's protocol has it."""
+        return self.qualified.partition("/")[2].rpartition(":")[0]
 
     @property
     def file_name(self) -> str:
@@ -36,21 +41,38 @@ class Tag:
         return re.sub(r"[/:\[\]]+", "-", str(self)).strip("-") + ".tar"
 
 
-def parse(text: str) -> Tag:
+@dataclass(frozen=True)
+class Reference:
+    """An image that exists somewhere: by its tag, or by a digest if one is given."""
+
+    tag: Tag
+    digest: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.tag}@{self.digest}" if self.digest else str(self.tag)
+
+
+def parse_reference(text: str, option: str) -> Reference:
+    """Parse NAME[:TAG][@sha256:...], the value of an option."""
+    name, at, digest = text.partition("@")
+    if at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise UsageError(f"{option} {text!r}: a digest is sha256: and 64 hexadecimal digits")
+    return Reference(parse(name, option), digest)
+
+
+def parse(text: str, option: str = "--tag") -> Tag:
     """Parse NAME[:TAG] with an optional HOST[:PORT]/ before it; the tag is `latest` if none is given.
 
     Raises UsageError saying which part is wrong.
     """
     match = _REFERENCE.fullmatch(text)
     if not match or len(text) > 255:
-        raise UsageError(f"--tag {text!r} is not an image name: {_why(text)}", "for example: --tag llama-stack:0.3.3")
+        raise UsageError(f"{option} {text!r} is not an image name: {_why(text)}", "for example: llama-stack:0.3.3")
     host, name = match["host"] or "", match["name"]
     if host and not (re.search(r"[.:\[]", host) or host == "localhost"):
         host, name = "", f"{host}/{name}"  # as engines do: a first part without a dot is no host
         if not re.fullmatch(rf"{_COMPONENT}(?:/{_COMPONENT})*", name):
-            raise UsageError(
-                f"--tag {text!r} is not an image name: {_why(name)}", "for example: --tag team/llama-stack:1"
-            )
+            raise UsageError(f"{option} {text!r} is not an image name: {_why(name)}", "for example: team/llama-stack:1")
     return Tag(host, name, match["tag"] or "latest")
 
 

@@ -1,6 +1,6 @@
 """Verify a built image before calling it done: start it, use it as a client would, look at its file modes.
 
-The verdict is kept by the image's digest, so an unchanged image is not verified twice.
+The verdict is kept by the image's digest: an unchanged image is not verified twice, one that failed is not pushed.
 """
 
 import io
@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -37,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a verification found. Only good ones are kept."""
+    """What a good verification found."""
 
     rows: tuple[Row, ...]
     models: int
@@ -59,6 +60,25 @@ def keep(digest: str, verdict: Verdict) -> None:
     """Remember the verdict on an image."""
     paths.VERDICTS.mkdir(parents=True, exist_ok=True)
     (paths.VERDICTS / f"{digest.partition(':')[2]}.json").write_text(json.dumps(asdict(verdict)))
+    _failure_of(digest).unlink(missing_ok=True)
+
+
+def failure(digest: str) -> str:
+    """Why the image with this digest failed verification; empty if it did not, or was never verified."""
+    try:
+        return _failure_of(digest).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def keep_failure(digest: str, why: str) -> None:
+    """Remember that an image failed."""
+    paths.VERDICTS.mkdir(parents=True, exist_ok=True)
+    _failure_of(digest).write_text(why, encoding="utf-8")
+
+
+def _failure_of(digest: str) -> Path:
+    return paths.VERDICTS / f"{digest.partition(':')[2]}.failed"
 
 
 def verify(start: AbstractContextManager[Server], manifest: Manifest) -> Verdict:

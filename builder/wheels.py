@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from builder import command, paths
-from builder.debian.base import DebianBase
+from builder.base import Base
 from builder.errors import KitError, UnreachableError
 from builder.lock import Lock, wheels_only
 from builder.platforms import Platform
@@ -34,7 +34,7 @@ class Wheel:
         return sum(path.stat().st_size for path in (site / name for name in self.files) if path.is_file())
 
 
-def stage(lock: Lock, site: Path, scripts: Path, platform: Platform, base: DebianBase) -> None:
+def stage(lock: Lock, site: Path, scripts: Path, platform: Platform, base: Base) -> None:
     """Install the lock's wheels into `site` and their programs into `scripts`, for the base's Python.
 
     Nothing that is written depends on this machine. What requirements/left-out-files.txt names stays out. Raises

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from builder import catalogue as catalogues
 from builder import (
+    containerfile,
     engine,
     layering,
     manifest,
@@ -24,15 +25,18 @@ from builder import (
     variant,
     verification,
 )
+from builder.commands import push
+from builder.commands.push import Pushed
 from builder.engine import Engine
-from builder.errors import KitError
+from builder.errors import KitError, UnreachableError, UsageError
 from builder.image import archive, oci
 from builder.image.layers import BlobStore
 from builder.image.oci import Image, Settings
 from builder.manifest import Manifest
 from builder.platforms import Platform
 from builder.stage import Stage
-from builder.tags import Tag
+from builder.staging import BaseSource
+from builder.tags import Reference, Tag
 from builder.verification import Verdict
 
 
@@ -46,46 +50,101 @@ class Options:
     output: Path
     added: tuple[str, ...]
     removed: tuple[str, ...]
+    base_image: Reference | None
     debian_mirror: str | None
     locked: bool
     load: bool
+    containerfile: bool
     verify: bool
+    push: bool
+    plain_http: bool
     json: bool
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a build has made before anybody sees it."""
+
+    chosen: Manifest
+    shipped: Manifest
+    stages: list[Stage]
+    images: list[Image]
+    here: int
+    """Which of them runs on this machine; the first if none does."""
 
 
 def build(options: Options) -> None:
     """Build, verify, load and write one image; what it serves goes to standard output as a table."""
+    _refuse_contradictions(options)
     run_configs.check(options.run_config)
+    store = BlobStore(paths.BLOBS)
+    pushed = None
+    with staging.alone():
+        made = _make(options, store)
+        finish = _in_engine if options.containerfile else _archived
+        verdict = finish(options, made, store)
+    variant.report_cost(made.stages[made.here], made.chosen, made.shipped)
+    if options.push:
+        pushed = push.send(options.tag, options.output, plain_http=options.plain_http, unverified=not options.verify)
+    _show(options, made.images, verdict, pushed)
+
+
+def _refuse_contradictions(options: Options) -> None:
+    if options.push:
+        push.check(options.tag)
+    others = {
+        "--no-load": not options.load,
+        "--push": options.push,
+        "--base-image": options.base_image is not None,
+        "--platform for another processor": options.platforms != (platforms.of_machine(host.machine()),),
+    }
+    if options.containerfile and (given := [option for option, is_given in others.items() if is_given]):
+        raise UsageError(f"--containerfile does not go with {', '.join(given)}", "leave --containerfile out")
+
+
+def _make(options: Options, store: BlobStore) -> Made:
     catalogue = catalogues.load()
     shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
     chosen = shipped.changed(options.added, options.removed, catalogue)
-    store = BlobStore(paths.BLOBS)
-    with staging.alone():
-        lock = variant.lock_for(chosen, shipped, catalogue)
-        stages = staging.stages(lock, options.platforms, options.debian_mirror, locked=options.locked)
-        images = [_image(options, store, staged, chosen) for staged in stages]
-        here = _host_index(options.platforms)
-        engine_here = engine.find() if options.load else None
-        with archive.prepared(options.output, store, images, options.tag, images[here]) as written:
-            if engine_here:
-                _load(engine_here, written, options.tag, images[here])
-            verdict = _verified(options, images[here], stages[here], chosen, engine_here)
-    variant.report_cost(stages[here], chosen, shipped)
-    _show(options, images, verdict)
+    source = BaseSource(options.base_image, options.plain_http, options.debian_mirror, options.locked)
+    stages = staging.stages(variant.lock_for(chosen, shipped, catalogue), options.platforms, source, store)
+    images = [_image(options, store, staged, chosen) for staged in stages]
+    made = Made(chosen, shipped, stages, images, _host_index(options.platforms))
+    if not options.base_image:
+        containerfile.lay_out(images[made.here], store)
+    return made
+
+
+def _archived(options: Options, made: Made, store: BlobStore) -> Verdict | None:
+    """Write the archive, load it where there is an engine, and verify it."""
+    image = made.images[made.here]
+    running = engine.find() if options.load else None
+    with archive.prepared(options.output, store, made.images, options.tag, image) as written:
+        if running:
+            _load(running, written, options.tag, image)
+        return _verified(options, image.digest, made, running)
+
+
+def _in_engine(options: Options, made: Made, store: BlobStore) -> Verdict | None:
+    """Have the engine build the Containerfile, and verify what comes out; it stays in the engine."""
+    running = engine.find()
+    if running is None:
+        raise UnreachableError("no engine answers to build the Containerfile", "start Docker or Podman")
+    with progress.step("engine", f"builds {containerfile.FILE} at {running.address}"):
+        image_id = running.build(paths.ROOT, containerfile.FILE, options.tag, provenance.of().labels())
+    return _verified(options, image_id, made, running)
 
 
 def _image(options: Options, store: BlobStore, staged: Stage, chosen: Manifest) -> Image:
     origin = provenance.of()
-    labels = origin.labels()
-    if staged.base.substitutes:
-        labels["io.llama-stack.debian-substitutes"] = "; ".join(staged.base.substitutes)
     settings = Settings(
         user=payload.USER,
         entrypoint=payload.ENTRYPOINT,
-        environment=payload.ENVIRONMENT,
+        environment=staged.base.environment | payload.ENVIRONMENT,
         port=payload.PORT,
-        labels=labels,
+        labels=origin.labels() | staged.base.labels,
         created=origin.created,
+        inherited=staged.base.inherited,
     )
     with progress.step("layers", staged.platform.name) as step:
         layers = layering.cut(staged, store, chosen, options.run_config)
@@ -106,13 +165,12 @@ def _load(running: Engine, written: Path, tag: Tag, image: Image) -> None:
             running.load(written)
 
 
-def _verified(
-    options: Options, image: Image, staged: Stage, chosen: Manifest, running: Engine | None
-) -> Verdict | None:
+def _verified(options: Options, digest: str, made: Made, running: Engine | None) -> Verdict | None:
     """The verdict on the image; None if it was not asked for or cannot be had on this machine."""
+    staged = made.stages[made.here]
     if not options.verify:
         return None
-    if verdict := verification.kept(image.digest):
+    if verdict := verification.kept(digest):
         return verdict
     if staged.platform != platforms.of_machine(host.machine()):
         progress.warn(f"not verified: an image for {staged.platform.name} does not run here")
@@ -120,30 +178,39 @@ def _verified(
     if running is None and (why := sandbox.why_unavailable()):
         progress.warn(f"not verified: no engine answers and {why}; the image was built all the same")
         return None
-    if faults := verification.mode_faults(layering.everything(staged)):
-        raise KitError("an arbitrary uid could not use the image:\n  " + "\n  ".join(faults[:20]))
-    with progress.step("verify", "starting the image") as step:
-        start = servers.in_container(running, options.tag) if running else servers.in_sandbox(staged.root)
-        try:
-            verdict = verification.verify(start, chosen)
-        except KitError:
-            if running:
-                running.forget(options.tag)
-            raise
-        step.detail = f"healthy after {verdict.seconds_to_healthy} s in {verdict.where}"
-    verification.keep(image.digest, verdict)
+    try:
+        verdict = _verify(options, staged, made.chosen, running)
+    except KitError as error:
+        verification.keep_failure(digest, error.message.partition("\n")[0])
+        if running:
+            running.forget(options.tag)
+        raise
+    verification.keep(digest, verdict)
     return verdict
 
 
-def _show(options: Options, images: list[Image], verdict: Verdict | None) -> None:
+def _verify(options: Options, staged: Stage, chosen: Manifest, running: Engine | None) -> Verdict:
+    if faults := verification.mode_faults(layering.everything(staged)):
+        raise KitError("an arbitrary uid could not use the image:\n  " + "\n  ".join(faults[:20]))
+    with progress.step("verify", "starting the image") as step:
+        environment = staged.base.environment | payload.ENVIRONMENT
+        start = servers.in_container(running, options.tag) if running else servers.in_sandbox(staged.root, environment)
+        verdict = verification.verify(start, chosen)
+        step.detail = f"healthy after {verdict.seconds_to_healthy} s in {verdict.where}"
+    return verdict
+
+
+def _show(options: Options, images: list[Image], verdict: Verdict | None, pushed: Pushed | None) -> None:
+    built = [] if options.containerfile else images  # an engine's own image has a digest of its own
     if options.json:
         document = {
             "tag": str(options.tag),
-            "archive": str(options.output),
+            "archive": None if options.containerfile else str(options.output),
             "images": [
-                {"platform": image.platform.name, "digest": image.digest, "size": image.size} for image in images
+                {"platform": image.platform.name, "digest": image.digest, "size": image.size} for image in built
             ],
             "verified": asdict(verdict) if verdict else None,
+            "pushed": pushed.document() if pushed else None,
         }
         progress.out.print_json(json.dumps(document))
         return
@@ -155,6 +222,11 @@ def _show(options: Options, images: list[Image], verdict: Verdict | None) -> Non
         progress.out.print(table)
         if any(row.resolved == "off" for row in verdict.rows):
             progress.out.print("off: shipped; run.yaml switches it on by an environment variable", style="dim")
-    for image in images:
+    for image in built:
         progress.out.print(f"{options.tag}  {image.platform.name}  {image.digest}")
-    progress.out.print(f"written to {paths.shown(options.output)}")
+    if options.containerfile:
+        progress.out.print(f"{options.tag} is in the engine")
+    else:
+        progress.out.print(f"written to {paths.shown(options.output)}")
+    if pushed:
+        progress.out.print(f"pushed as {pushed.tag}  {pushed.digest}")

@@ -53,7 +53,7 @@ def _run_sandbox(tag: Tag, port: int, state: Path, environment: dict[str, str]) 
         raise UsageError(f"{paths.shown(archive)} is not there", f"build it first: python build.py --tag {tag}")
     root = unpack.archive(archive, paths.BUILD / "unpacked")
     program = [*payload.ENTRYPOINT, "--port", str(port)]
-    command = sandbox.command(root, program, environment=payload.ENVIRONMENT | environment, data=state)
+    command = sandbox.command(root, program, environment=unpack.environment(archive) | environment, data=state)
     progress.err.print(f"serving {tag} on http://127.0.0.1:{port}, state in {paths.shown(state)}; Ctrl-C stops it")
     process = subprocess.Popen(command)
     try:

@@ -1,13 +1,18 @@
 """The default base of an image: its Debian packages, fetched and ready to be laid out."""
 
 import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from builder import download
 from builder.debian import fetch, lock, mirrors, rootfs
 from builder.debian.fetch import Fetched
+from builder.image import entries
 from builder.image.entries import Entry
+from builder.image.layers import BlobStore, Layer
+from builder.image.oci import Inherited
 from builder.platforms import Platform
 
 
@@ -18,16 +23,35 @@ class DebianBase:
     fetched: tuple[Fetched, ...]
 
     python_version = rootfs.PYTHON_VERSION
+    interpreter = f"/usr/bin/python{rootfs.PYTHON_VERSION}"
     python = "/usr/bin/python3"
     site_packages = rootfs.SITE_PACKAGES
     scripts = "usr/local/bin"
+    installed = (scripts, site_packages)
     standard_library = f"usr/lib/python{rootfs.PYTHON_VERSION}"
+    compiles_library = True
+    inherited = Inherited()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where programs are."""
+        return {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
     @property
     def key(self) -> str:
         """Determines the content."""
         hashes = "\n".join(item.package.sha256 for item in self.fetched)
         return hashlib.sha256(hashes.encode()).hexdigest()
+
+    @property
+    def summary(self) -> str:
+        """For people."""
+        return f"{len(self.fetched)} Debian packages, Python {self.python_version}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Says so if it is not the locked base."""
+        return {"io.llama-stack.debian-substitutes": "; ".join(self.substitutes)} if self.substitutes else {}
 
     @property
     def substitutes(self) -> list[str]:
@@ -42,6 +66,18 @@ class DebianBase:
     def entries(self) -> list[Entry]:
         """Everything in the root file system; unpacking takes seconds."""
         return rootfs.root_entries([item.content for item in self.fetched])
+
+    def lay_out(self, root: Path) -> None:
+        """Write the root file system to disk."""
+        entries.write_to_disk(self.entries, root)
+
+    def layers(self, store: BlobStore, kit: str, compiled: Callable[[], Iterable[Entry]]) -> list[Layer]:
+        """One layer, with the standard library compiled."""
+
+        def content() -> list[Entry]:
+            return sorted([*self.entries, *compiled()], key=lambda entry: entry.path)
+
+        return [store.layer("base", f"{self.key} {kit}", content)]
 
 
 def prepare(platform: Platform, mirror: str | None, *, locked: bool) -> DebianBase:

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from builder.errors import OutputError
 from builder.image import compression
@@ -14,6 +15,8 @@ from builder.image.entries import Entry, Kind
 
 TIME = 1735689600
 """Modification time of every file, 2025-01-01: zip tools refuse 1970, and the real one would change digests."""
+
+GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 FORMAT = f"{compression.FORMAT} time {TIME}"
 
@@ -31,7 +34,8 @@ class Layer:
     diff_id: str
     """`sha256:...` of the tar."""
     tar_size: int
-    """Bytes of the tar."""
+    """Bytes of the tar; 0 if it came from elsewhere and was not measured."""
+    media_type: str = GZIP
 
 
 class BlobStore:
@@ -63,19 +67,39 @@ class BlobStore:
             blob = self.path(kept.digest)
             if blob.is_file() and blob.stat().st_size == kept.size:
                 return kept
-        layer = self._write(name, make())
+
+        def fill(stream: BinaryIO) -> None:
+            with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
+                for entry in make():
+                    add(archive, entry)
+
+        layer = self.compress(name, fill)
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(json.dumps(asdict(layer)))
         return layer
 
-    def _write(self, name: str, entries: Iterable[Entry]) -> Layer:
+    def receive(self, digest: str, blocks: Iterable[bytes]) -> None:
+        """Store what `blocks` yields under its digest; they raise if they do not add up to it."""
+        path = self.path(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".part")
+        try:
+            with draft.open("wb") as target:
+                for block in blocks:
+                    target.write(block)
+            draft.replace(path)
+        except OSError as error:
+            raise OutputError(f"{draft.parent}: cannot be written: {error.strerror}", "make room there") from error
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def compress(self, name: str, fill: Callable[[BinaryIO], None]) -> Layer:
+        """A layer of the tar that `fill` writes to the stream it is given."""
         draft = self.root / "sha256" / f".{name}.part"
         draft.parent.mkdir(parents=True, exist_ok=True)
         try:
             with draft.open("wb") as target, compression.ParallelGzip(target) as stream:
-                with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
-                    for entry in entries:
-                        add(archive, entry)
+                fill(cast(BinaryIO, stream))
                 stream.close()
             layer = Layer(
                 name=name,

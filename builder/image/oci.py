@@ -11,9 +11,27 @@ _PREFIX = "application/vnd.oci.image."
 MANIFEST = _PREFIX + "manifest.v1+json"
 INDEX = _PREFIX + "index.v1+json"
 CONFIG = _PREFIX + "config.v1+json"
-LAYER = _PREFIX + "layer.v1.tar+gzip"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+
+_NOT_INHERITED = ("Cmd", "Healthcheck", "OnBuild")
+"""Of the program that another image runs."""
 
 Descriptor = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """What an image keeps of the image below it: its config, as far as the settings do not say otherwise."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    history: tuple[dict[str, Any], ...] = ()
+    """Of the layers that came with it, and of steps without a layer."""
+
+    @property
+    def layers(self) -> int:
+        """How many layers the history tells of."""
+        return sum(not item.get("empty_layer") for item in self.history)
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,7 @@ class Settings:
     working_directory: str = "/"
     labels: dict[str, str] = field(default_factory=dict)
     created: str = ""
+    inherited: Inherited = field(default_factory=Inherited)
 
 
 @dataclass(frozen=True)
@@ -56,27 +75,30 @@ class Image:
 
 def assemble(store: BlobStore, platform: Platform, layers: list[Layer], settings: Settings) -> Image:
     """Write the config and the manifest of an image with these layers, lowest first."""
+    below = settings.inherited
+    own = [{"created": settings.created, "created_by": layer.name} for layer in layers[below.layers :]]
     config = {
         "created": settings.created,
         "architecture": platform.architecture,
         "os": "linux",
         "config": {
+            **{name: value for name, value in below.config.items() if name not in _NOT_INHERITED},
             "User": settings.user,
-            "ExposedPorts": {f"{settings.port}/tcp": {}},
+            "ExposedPorts": {**(below.config.get("ExposedPorts") or {}), f"{settings.port}/tcp": {}},
             "Env": [f"{name}={value}" for name, value in settings.environment.items()],
             "Entrypoint": list(settings.entrypoint),
             "WorkingDir": settings.working_directory,
-            "Labels": settings.labels,
+            "Labels": {**(below.config.get("Labels") or {}), **settings.labels},
         },
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
-        "history": [{"created": settings.created, "created_by": layer.name} for layer in layers],
+        "history": [*below.history, *own],
     }
     config_descriptor = _write(store, CONFIG, config)
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": config_descriptor,
-        "layers": [{"mediaType": LAYER, "digest": layer.digest, "size": layer.size} for layer in layers],
+        "layers": [{"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size} for layer in layers],
     }
     descriptor = _write(store, MANIFEST, manifest)
     descriptor["platform"] = {"architecture": platform.architecture, "os": "linux"}

@@ -3,7 +3,6 @@
 Each test works in a copy of this clone, so that the copy's state is its own.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from builder import paths
-from tests.support import image
+from tests.support import image, image_files, small_image
 from tests.support.image import TAG, BuiltImage
 
 NOT_COPIED = shutil.ignore_patterns(".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
@@ -60,7 +59,21 @@ def test_another_path_clock_locale_and_umask_give_the_same_digest(built: BuiltIm
         again = image.build(clone, clone / "again.tar", "--locked", "--no-verify", environment=strange)
     finally:
         os.umask(before)
-    assert again.digest == built.digest, _difference(built.archive, clone / "again.tar")
+    assert again.digest == built.digest, image_files.difference(built.archive, again.archive)
+
+
+def test_a_difference_is_named(tmp_path: Path) -> None:
+    one = small_image.write(tmp_path / "one", "demo:1", layers={"wheels": 10, "gone": 10}, config=b"a").path
+    other = small_image.write(tmp_path / "other", "demo:1", layers={"wheels": 20, "base": 10}, config=b"b").path
+    said = image_files.difference(one, other)
+    assert said.splitlines()[:-1] == [
+        "base: only in the second",
+        "gone: only in the first",
+        "run.yaml: content",
+        "wheels: content",
+    ]
+    assert said.splitlines()[-1].startswith("history: ")
+    assert image_files.difference(one, one) == ""
 
 
 def test_after_a_change_to_run_yaml_only_the_last_layer_is_new(built: BuiltImage, warm_clone: Path) -> None:
@@ -154,13 +167,3 @@ def test_an_unknown_provider_is_refused_with_the_nearest(clone: Path) -> None:
     done = _build(clone, "--with", "vector_io=inline::milvos")
     assert done.returncode == 2
     assert "did you mean inline::milvus" in done.stderr
-
-
-def _difference(one: Path, other: Path) -> str:
-    """Which layers differ between two archives, and which files in the first that does."""
-    return json.dumps({str(path): _layers(path) for path in (one, other)}, indent=1)
-
-
-def _layers(archive: Path) -> dict[str, str]:
-    config = BuiltImage(archive, {}).config
-    return dict(zip((item["created_by"] for item in config["history"]), config["rootfs"]["diff_ids"], strict=True))

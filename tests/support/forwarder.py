@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from tests.support.process import LOOPBACK
@@ -11,10 +11,14 @@ BLOCK = 65536  # bytes
 
 
 class Forwarder:
-    """Passes connections on and counts them."""
+    """Passes connections on and counts them, and the bytes that clients send."""
 
     def __init__(self, port: int, target: int) -> None:
         self.connections = 0
+        self.received = 0
+        self.hang_up_at: list[int] = []
+        """At so many received bytes, lowest first, it closes all connections once."""
+        self.close_when_hung_up = False
         self._target = target
         self._open: list[socket.socket] = []
         self._listener = socket.create_server((LOOPBACK, port))
@@ -46,14 +50,23 @@ class Forwarder:
                 self.connections += 1
                 server = socket.create_connection((LOOPBACK, self._target))
                 self._open += [client, server]
-                for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=_copy, args=(source, sink), daemon=True).start()
+                for copied in ((client, server, self._count), (server, client, lambda size: None)):
+                    threading.Thread(target=_copy, args=copied, daemon=True).start()
+
+    def _count(self, size: int) -> None:
+        self.received += size
+        if self.hang_up_at and self.received >= self.hang_up_at[0]:
+            del self.hang_up_at[0]
+            if self.close_when_hung_up:
+                self.close()
+            self.hang_up()
 
 
-def _copy(source: socket.socket, sink: socket.socket) -> None:
+def _copy(source: socket.socket, sink: socket.socket, passed: Callable[[int], None]) -> None:
     with suppress(OSError):
         while block := source.recv(BLOCK):
             sink.sendall(block)
+            passed(len(block))
     with suppress(OSError):
         sink.shutdown(socket.SHUT_RDWR)
     source.close()

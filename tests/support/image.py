@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from builder import paths, payload, sandbox
+from builder import paths, sandbox
 from builder.image import unpack
 from tests.support.process import NotInstalled
 
@@ -49,7 +49,7 @@ class BuiltImage:
         """The command line that runs `program` in the image, without an engine, state in `data`."""
         if why := sandbox.why_unavailable():
             raise NotInstalled(f"the image cannot be run without an engine: {why}")
-        variables = payload.ENVIRONMENT | dict(environment or {})
+        variables = unpack.variables(self.config["config"]) | dict(environment or {})
         return sandbox.command(self.root, program, environment=variables, data=data)
 
     def run(

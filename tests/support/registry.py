@@ -10,6 +10,7 @@ import bcrypt
 import trustme
 
 from tests.support.process import LOOPBACK, answers, free_port, installed, running, scratch
+from tests.support.token_issuer import TokenIssuer
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,14 @@ class Registry:
 
 
 @contextmanager
-def serve(*, tls: bool = False, accounts: Mapping[str, str] | None = None) -> Iterator[Registry]:
-    """Serve a registry until the block ends, for everybody or only for ``accounts`` (name to password)."""
+def serve(
+    *,
+    tls: bool = False,
+    accounts: Mapping[str, str] | None = None,
+    tokens: TokenIssuer | None = None,
+    read_only: bool = False,
+) -> Iterator[Registry]:
+    """Serve a registry until the block ends, for everybody, for ``accounts`` (name to password) or for tokens."""
     server = installed("docker-registry", "apt-get install docker-registry")
     port = free_port()
     with scratch("registry") as directory:
@@ -43,6 +50,13 @@ def serve(*, tls: bool = False, accounts: Mapping[str, str] | None = None) -> It
         registry = Registry(f"{LOOPBACK}:{port}", directory / "ca.pem" if tls else None)
         if registry.ca:
             http["tls"] = _certify(registry.ca, directory)
+        if read_only:
+            config["storage"] = {
+                "filesystem": {"rootdirectory": str(directory)},
+                "maintenance": {"readonly": {"enabled": True}},
+            }
+        if tokens:
+            config["auth"] = {"token": tokens.registry_settings()}
         if accounts:
             passwords = directory / "htpasswd"
             passwords.write_text("".join(_htpasswd(name, word) for name, word in accounts.items()))

@@ -28,6 +28,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def own_build_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Give each test a build folder of its own."""
     original, own = paths.BUILD, tmp_path / "build"
-    for name in ("BUILD", "DOWNLOADS", "STAGES", "BLOBS", "LOCKS", "VERDICTS"):
+    for name in ("BUILD", "DOWNLOADS", "STAGES", "BLOBS", "LOCKS", "VERDICTS", "REGISTRIES", "CONTEXT"):
         monkeypatch.setattr(paths, name, own / getattr(paths, name).relative_to(original))
     return own

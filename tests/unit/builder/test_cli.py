@@ -23,15 +23,20 @@ def test_a_tag_is_enough(asked: list[build.Options]) -> None:
     assert options.output == paths.DIST / "team-demo-1.tar"
     assert options.run_config == paths.RUN_CONFIG
     assert (options.load, options.verify, options.locked) == (True, True, False)
+    assert (options.push, options.plain_http) == (False, False)
 
 
 def test_every_option_arrives(asked: list[build.Options]) -> None:
     line = "--tag demo:1 --with a=b --with c=d --without e=f --platform linux/arm64,linux/amd64 --output x.tar"
-    assert cli.run([*line.split(), "--no-load", "--no-verify", "--locked", "--json"]) == 0
+    assert cli.run([*line.split(), "--no-load", "--no-verify", "--locked", "--json", "--push", "--plain-http"]) == 0
     (options,) = asked
     assert (options.added, options.removed, options.output) == (("a=b", "c=d"), ("e=f",), Path("x.tar"))
     assert [platform.architecture for platform in options.platforms] == ["arm64", "amd64"]
     assert (options.load, options.verify, options.locked, options.json) == (False, False, True, True)
+    assert (options.push, options.plain_http) == (True, True)
+    assert cli.run(["--tag", "demo:1", "--containerfile", "--base-image", "reg.internal/base@sha256:" + "0" * 64]) == 0
+    assert asked[-1].containerfile
+    assert str(asked[-1].base_image) == "reg.internal/base:latest@sha256:" + "0" * 64
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,12 @@ def test_a_wrong_value_is_a_usage_error(
     assert not asked
 
 
-@pytest.mark.parametrize("line", ["", "--nonsense", "run", "lock --nonsense", "verify --json --sarif"])
+def test_a_push_needs_a_registry(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["push", "--tag", "demo:1"]) == 2
+    assert "registry.internal:5000/demo:1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["", "--nonsense", "run", "push", "lock --nonsense", "verify --json --sarif"])
 def test_argparse_uses_the_same_code(line: str) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.run(line.split())

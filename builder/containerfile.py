@@ -1,0 +1,27 @@
+"""What the Containerfile adds up: the image's layers as files in build/containerfile/, its build context."""
+
+import os
+import shutil
+from pathlib import Path
+
+from builder import layering, paths
+from builder.image.layers import BlobStore
+from builder.image.oci import Image
+
+FILE = "Containerfile"
+
+
+def lay_out(image: Image, store: BlobStore) -> None:
+    """Replace the context by the layers of this image; they take no room of their own."""
+    shutil.rmtree(paths.CONTEXT, ignore_errors=True)
+    (paths.CONTEXT / layering.OTHER).mkdir(parents=True)
+    for layer in image.layers:
+        folder = paths.CONTEXT if layer.name in layering.FIXED else paths.CONTEXT / layering.OTHER
+        _link(store.path(layer.digest), folder / f"{layer.name}.tar.gz")
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
