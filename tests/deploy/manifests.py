@@ -92,6 +92,13 @@ def container(item: Object) -> dict[str, Any]:
     return first
 
 
-def environment(item: Object, secret: str = "a-secret") -> dict[str, str]:
-    """Return the environment of the first container, with `secret` for whatever a Secret holds."""
-    return {entry["name"]: entry.get("value", secret) for entry in container(item)["env"]}
+def environment(found: Iterable[Object], secret: str = "a-secret") -> dict[str, str]:
+    """Return the environment of the server, with `secret` for whatever a Secret holds."""
+    found = list(found)
+    serving = container(one(found, "Deployment"))
+    variables: dict[str, str] = {}
+    for source in serving.get("envFrom", []):
+        if name := source.get("configMapRef", {}).get("name"):
+            (config,) = [item for item in found if item["metadata"]["name"] == name]
+            variables |= config.get("data", {})
+    return variables | {entry["name"]: entry.get("value", secret) for entry in serving["env"]}
