@@ -1,0 +1,1 @@
+"""How the image is deployed. Only `update` is code."""

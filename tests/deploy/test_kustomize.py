@@ -1,0 +1,97 @@
+"""The kustomizations are what the chart renders, where the two overlap."""
+
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.manifests import CHART, DEPLOY, Object, is_hook, kustomize, one, pod_spec, render
+
+PAIRS: dict[str, tuple[Path | dict[str, Any], ...]] = {
+    "base": (),
+    "overlays/openshift": ({"openshift": True, "route": {"enabled": True}},),
+    "overlays/scaleout": (CHART / "values-scaleout.yaml",),
+}
+MANAGED = {"helm.sh/chart", "app.kubernetes.io/managed-by", "checksum/run-config"}
+OWN = ("helm.sh/", "argocd.argoproj.io/")
+HASH = re.compile(r"^(llama-stack-run-config)-.*$")
+
+
+def compared(found: list[Object]) -> dict[tuple[str, str], Object]:
+    """The objects by kind and name, without what only one of the two tools writes."""
+    variables = {item["metadata"]["name"]: item.get("data", {}) for item in found if item["kind"] == "ConfigMap"}
+    result = {}
+    for original in found:
+        if "environment" in original["metadata"]["name"]:
+            continue
+        item = deepcopy(original)
+        if item["kind"] == "ConfigMap":
+            if is_hook(item):
+                continue
+            item["data"] = {"run.yaml": yaml.safe_load(item["data"]["run.yaml"])}
+        if item["kind"] in ("Deployment", "Job"):
+            for entry in [*pod_spec(item)["containers"], *pod_spec(item).get("initContainers", [])]:
+                _flatten_environment(entry, variables)
+            for volume in pod_spec(item)["volumes"]:
+                if "configMap" in volume:
+                    # The chart's Job has a ConfigMap of its own, with the same content.
+                    volume["configMap"]["name"] = "llama-stack-run-config"
+            _order(pod_spec(item))
+        _without_marks(item)
+        name = HASH.sub(r"\1", item["metadata"]["name"])
+        item["metadata"]["name"] = name
+        result[item["kind"], name] = item
+    return result
+
+
+def _flatten_environment(entry: dict[str, Any], variables: dict[str, dict[str, str]]) -> None:
+    flat = {one["name"]: one.get("value", one.get("valueFrom")) for one in entry["env"]}
+    for source in entry.pop("envFrom", []):
+        flat |= variables.get(source.get("configMapRef", {}).get("name", ""), {})
+    entry["env"] = flat
+
+
+def _order(spec: dict[str, Any]) -> None:
+    spec["volumes"].sort(key=lambda volume: volume["name"])
+
+
+def _without_marks(value: Any) -> None:
+    if isinstance(value, dict):
+        for key in ("labels", "annotations"):
+            if isinstance(marks := value.get(key), dict):
+                value[key] = {
+                    name: text for name, text in marks.items() if name not in MANAGED and not name.startswith(OWN)
+                }
+                if not value[key]:
+                    del value[key]
+        for below in value.values():
+            _without_marks(below)
+    elif isinstance(value, list):
+        for below in value:
+            _without_marks(below)
+
+
+@pytest.mark.parametrize("folder", PAIRS)
+def test_it_is_what_the_chart_renders(folder: str) -> None:
+    built = compared(kustomize(DEPLOY / "kustomize" / folder))
+    rendered = compared(render(*PAIRS[folder]))
+    assert built.keys() == rendered.keys()
+    for key, item in rendered.items():
+        assert built[key] == item
+
+
+def test_a_change_of_the_run_config_changes_its_name_wherever_it_is_named() -> None:
+    names = set()
+    for folder in ("base", "overlays/scaleout"):
+        found = kustomize(DEPLOY / "kustomize" / folder)
+        (config,) = [item for item in found if "run.yaml" in item.get("data", {})]
+        name = config["metadata"]["name"]
+        names.add(name)
+        for kind in ("Deployment", "Job"):
+            (volume,) = [item for item in pod_spec(one(found, kind))["volumes"] if item["name"] == "run-config"]
+            assert volume["configMap"]["name"] == name
+        assert config["immutable"]
+    assert len(names) == 2

@@ -1,0 +1,90 @@
+"""The run config of every deployment passes the image's own verification in the environment it is given."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from distribution.verification.document import Source
+from distribution.verification.findings import Severity
+from distribution.verification.subject import Target
+from distribution.verification.verify import Verdict, verify
+from tests.deploy.manifests import (
+    CHART,
+    DEPLOY,
+    PROFILES,
+    Object,
+    container,
+    environment,
+    is_hook,
+    kustomize,
+    one,
+    pod_spec,
+    render,
+)
+
+SCALEOUT = CHART / "values-scaleout.yaml"
+
+
+def verdict(found: list[Object]) -> Verdict:
+    deployment = one(found, "Deployment")
+    (volume,) = [item for item in pod_spec(deployment)["volumes"] if item["name"] == "run-config"]
+    (config,) = [item for item in found if item["metadata"]["name"] == volume["configMap"]["name"]]
+    return verify(Source(config["data"]["run.yaml"], "run.yaml"), Target(environment(found), here=False))
+
+
+def wrong(found: list[Object]) -> list[str]:
+    return [f"{said.code}: {said.message}" for said in verdict(found).findings if said.severity is not Severity.INFO]
+
+
+@pytest.mark.parametrize("profile", [None, *PROFILES], ids=lambda path: path.stem if path else "defaults")
+def test_a_profile_can_be_served(profile: Path | None) -> None:
+    assert wrong(render(*[profile] if profile else [])) == []
+
+
+@pytest.mark.parametrize("folder", ["base", "overlays/openshift", "overlays/scaleout"])
+def test_a_kustomization_can_be_served(folder: str) -> None:
+    assert wrong(kustomize(DEPLOY / "kustomize" / folder)) == []
+
+
+def test_a_profile_of_a_wrong_run_config_is_noticed() -> None:
+    (problem,) = wrong(render({"runConfig": {"vector_stores": {"default_provider_id": "nowhere"}}}))
+    assert problem.startswith("unknown-provider-id: ")
+
+
+def providers(profile: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for provider in verdict(render(profile)).providers:
+        found.setdefault(provider.api, []).append(provider.provider_type)
+    return found
+
+
+def test_rag_is_vllm_milvus_s3_and_mcp() -> None:
+    found = providers(CHART / "values-rag.yaml")
+    assert found["inference"] == ["remote::vllm", "remote::vllm"]
+    assert "remote::milvus" in found["vector_io"]
+    assert found["files"] == ["remote::s3-files"]
+    assert "remote::model-context-protocol" in found["tool_runtime"]
+
+
+def test_scaleout_has_nothing_on_a_local_disk() -> None:
+    found = render(SCALEOUT)
+    assert not [item for item in found if item["kind"] == "PersistentVolumeClaim"]
+    assert {"name": "data", "emptyDir": {}} in pod_spec(one(found, "Deployment"))["volumes"]
+    config: dict[str, Any] = yaml.safe_load(one(found, "ConfigMap")["data"]["run.yaml"])
+    backends = config["storage"]["backends"].values()
+    assert {backend["type"] for backend in backends} == {"kv_postgres", "sql_postgres"}
+    types = providers(SCALEOUT)
+    assert (types["vector_io"], types["files"]) == (["remote::milvus"], ["remote::s3-files"])
+    assert "/data" not in yaml.safe_dump(config)
+    assert one(found, "HorizontalPodAutoscaler")["spec"]["minReplicas"] == 3
+
+
+def test_profiles_hold_no_secrets() -> None:
+    for profile in PROFILES:
+        for item in render(profile):
+            if item["kind"] == "Deployment" and not is_hook(item):
+                for entry in container(item)["env"]:
+                    if entry["name"].endswith(("PASSWORD", "TOKEN", "KEY", "KEY_ID")):
+                        assert "secretKeyRef" in entry["valueFrom"]
