@@ -48,13 +48,6 @@ def complete(stage: Stage, manifest: Manifest, run_config: Path) -> tuple[list[E
     return code, configs
 
 
-def everything(stage: Stage) -> Iterator[Entry]:
-    """All entries that the kit makes, whichever layer holds them; the configs aside."""
-    yield from stage.base.entries
-    yield from stage.installed()
-    yield from payload.code(stage.base.site_packages)
-
-
 def _wheel_layers(stage: Stage, store: BlobStore) -> Iterator[Layer]:
     wheels = stage.wheels()
     groups: dict[str, list[Wheel]] = defaultdict(list)

@@ -74,7 +74,8 @@ def in_sandbox(root: Path, environment: Mapping[str, str]) -> Iterator[Server]:
             try:
                 yield SandboxServer(process, port, log)
             finally:
-                sandbox.stop(process)
+                process.kill()  # and with it all that runs in the sandbox; nothing of its state is kept
+                process.wait()
 
 
 @contextmanager

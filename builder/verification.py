@@ -1,4 +1,4 @@
-"""Verify a built image before calling it done: start it, use it as a client would, look at its file modes.
+"""Verify a built image before calling it done: start it, use it as a client would.
 
 The verdict is kept by the image's digest: an unchanged image is not verified twice, one that failed is not pushed.
 """
@@ -17,7 +17,6 @@ import requests
 from builder import paths
 from builder.command import last_lines
 from builder.errors import KitError
-from builder.image.entries import Entry, Kind
 from builder.manifest import Manifest
 from builder.servers import Server
 
@@ -95,19 +94,6 @@ def verify(start: AbstractContextManager[Server], manifest: Manifest) -> Verdict
         except (requests.RequestException, KeyError) as error:
             raise KitError(f"the image starts but does not work: {error}\n{last_lines(server.log())}") from error
         return Verdict(tuple(_rows(manifest, providers)), len(models), round(healthy, 1), server.where)
-
-
-def mode_faults(contents: Iterable[Entry]) -> list[str]:
-    """Entries that an arbitrary uid with group 0 could not use: a sandbox's mapped root would not notice."""
-    faults = []
-    for entry in contents:
-        if entry.kind is Kind.DIRECTORY and entry.mode & 0o005 != 0o005 and entry.path != "root":
-            faults.append(f"/{entry.path} cannot be entered (mode {entry.mode:o})")
-        elif entry.kind is Kind.FILE and not entry.mode & 0o004:
-            faults.append(f"/{entry.path} cannot be read (mode {entry.mode:o})")
-        elif entry.kind is Kind.FILE and entry.mode & 0o002:
-            faults.append(f"/{entry.path} can be written by anyone (mode {entry.mode:o})")
-    return faults
 
 
 def _wait_until_healthy(server: Server, started: float) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder import sandbox
-from builder.errors import OutputError
+from builder.errors import KitError, OutputError
 from builder.image import compression, entries
 from builder.image.compression import ParallelGzip
 from builder.image.entries import Entry
@@ -22,7 +22,7 @@ ENTRIES = [
     entries.file("data/läma.txt", b"content", 0o755),
     entries.link("link", "/data"),
 ]
-GOLDEN = "sha256:65cd3a134a3af5918c75cc816cff2cd0f04b9d1222341131b045bca6d7ab0679"
+GOLDEN = "sha256:32ba14bf4d75c0a5b4a59eb4ac3716a4742bcafbd23e43396427f0a6e57bde27"
 """A change here is a change of the digest of every image that was ever built."""
 
 
@@ -131,3 +131,21 @@ def test_small_content_is_stored_under_its_digest(store: BlobStore) -> None:
     digest = store.add(b"{}")
     assert json.loads(store.path(digest).read_bytes()) == {}
     assert digest == f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
+
+
+def test_modes_that_an_arbitrary_uid_trips_over_are_named(store: BlobStore) -> None:
+    contents = [
+        entries.directory("good"),
+        entries.file("good/file", b"", 0o644),
+        entries.link("good/link", "anywhere"),
+        entries.directory("closed", 0o700),
+        entries.file("private", b"", 0o600),
+        entries.file("open", b"", 0o666),
+        entries.directory("root", 0o700),
+    ]
+
+    with pytest.raises(KitError) as error:
+        store.layer("test", "key", lambda: contents)
+
+    assert [line.split()[0] for line in error.value.message.splitlines()[1:]] == ["/closed", "/private", "/open"]
+    assert not any(store.root.rglob("*.part"))

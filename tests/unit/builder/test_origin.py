@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from builder import provenance, run_configs, verification
+from builder import provenance, run_configs
 from builder.errors import RunConfigError
-from builder.image import entries
 
 PROJECT = """\
 [project]
@@ -72,17 +71,3 @@ def test_a_run_config_that_is_no_yaml_is_refused_with_the_line(tmp_path: Path, c
 def test_a_run_config_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunConfigError, match=r"absent.yaml: cannot be read"):
         run_configs.check(tmp_path / "absent.yaml")
-
-
-def test_modes_that_an_arbitrary_uid_trips_over_are_named() -> None:
-    contents = [
-        entries.directory("good"),
-        entries.file("good/file", b"", 0o644),
-        entries.link("good/link", "anywhere"),
-        entries.directory("closed", 0o700),
-        entries.file("private", b"", 0o600),
-        entries.file("open", b"", 0o666),
-        entries.directory("root", 0o700),
-    ]
-    faults = verification.mode_faults(contents)
-    assert [fault.split()[0] for fault in faults] == ["/closed", "/private", "/open"]
