@@ -31,11 +31,27 @@ def enter_environment(name: str, argv: List[str]) -> None:
     """
     if sys.version_info < OLDEST_START:
         _stop("Python 3.9 or later is needed to start; this is {}.{}.".format(*sys.version_info))
+    _give_uv_a_cache()
     python = _environment_python()
     if not _is_current(name):
         _make(name, python)
     if Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
         _restart(python, argv)
+
+
+def _give_uv_a_cache() -> None:
+    """Keep uv's cache in build/ where the user has no home that can be written, as in many CI containers."""
+    if "UV_CACHE_DIR" in os.environ or os.name == "nt":
+        return
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache", "uv")
+    nearest = next(folder for folder in (usual, *usual.parents) if folder.is_dir())
+    if not os.access(str(nearest), os.W_OK):
+        os.environ["UV_CACHE_DIR"] = str(ROOT / "build" / "uv-cache")
+
+
+def _home() -> Path:
+    """The home directory; `~` for a uid that has none."""
+    return Path(os.path.expanduser("~"))  # noqa: PTH111 (Path.home() raises for such a uid)
 
 
 def _environment_python() -> Path:
@@ -116,7 +132,7 @@ def _interpreters_here() -> List[str]:
     found: List[str] = []
     if sys.version_info[:2] in SUPPORTED:
         found.append(sys.executable)
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    pyenv = Path(os.environ.get("PYENV_ROOT") or _home() / ".pyenv") / "versions"
     folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
     for major, minor in SUPPORTED:
         program = f"python{major}.{minor}"

@@ -1,0 +1,74 @@
+"""`python build.py` in a fresh clone makes its environment, whatever Python starts it and whoever the user is."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder import paths
+
+VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
+NOTE = "Preparing .venv from requirements/build.lock (once; build.py goes on by itself)\n"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of this clone without anything that was made in it."""
+    return Path(shutil.copytree(paths.ROOT, tmp_path / "clone", ignore=NOT_COPIED))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_any_python_starts_it(clone: Path, version: str) -> None:
+    python = _python(version)
+
+    first = _run([python, "build.py", "--help"], clone)
+    second = _run([python, "build.py", "--help"], clone)
+
+    assert (first.returncode, first.stderr) == (0, NOTE)
+    assert "--tag NAME[:TAG]" in first.stdout
+    assert (second.returncode, second.stderr, second.stdout) == (0, "", first.stdout)
+
+
+def test_a_user_without_rights_or_home_starts_it(clone: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    nobody = pwd.getpwnam("nobody")
+    for path in (clone, *clone.rglob("*")):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(parent.stat().st_mode | 0o011)
+    tmp_path.chmod(0o711)
+    # root's own Python is in a directory that nobody else may enter.
+    prefix = Path(shutil.copytree(sys.base_prefix, tmp_path / "python", symlinks=True))
+    libraries = {"LD_LIBRARY_PATH": str(prefix / "lib")}
+    as_nobody = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+
+    command = [*as_nobody, str(prefix / "bin" / "python3"), "build.py", "--help"]
+    done = _run(command, clone, HOME="/nonexistent", **libraries)
+
+    assert (done.returncode, done.stderr) == (0, NOTE)
+    assert (clone / "build" / "uv-cache").is_dir()
+
+
+def _run(words: list[str], clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    return subprocess.run(
+        words, cwd=clone, capture_output=True, text=True, check=False, env=inherited | environment, timeout=300
+    )
+
+
+def _python(version: str) -> str:
+    """A Python of this minor version that has pip: on PATH, or among pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates = [shutil.which(f"python{version}"), *sorted(pyenv.glob(f"versions/{version}.*/bin/python"))]
+    for candidate in candidates:
+        if candidate and _run([str(candidate), "-m", "pip", "--version"], Path.cwd()).returncode == 0:
+            return str(candidate)
+    if sys.version_info[:2] == tuple(int(part) for part in version.split(".")):
+        return sys.executable
+    pytest.skip(f"this machine has no Python {version} with pip")
