@@ -98,9 +98,10 @@ class Gate:
         from distribution.verification import masking
 
         self.verify()
-        masking.mask_logs(self._masker(self.subject()))
+        records = masking.mask_logs(self._masker(self.subject()))
         try:
-            yield
+            with records.without_tracebacks():
+                yield
         except StartupFailure as failure:
             self.fail(self._verdict_with(failure.findings))
         except Exception as error:

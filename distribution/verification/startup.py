@@ -22,6 +22,8 @@ UNREACHABLE_NAMES = (
     "ReadError",
     "ReadTimeout",
 )
+# What llama-stack puts in front of the providers of an API, by the ids it gives them.
+NOT_CONFIGURED = ("__routing_table__", "__autorouted__")
 UNREACHABLE_ERRNOS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
 
 
@@ -68,6 +70,13 @@ def _plain(message: str) -> str:
 
 def provider_failure(subject: Subject, api: str, provider_id: str, error: BaseException) -> Finding:
     """Say that a provider raised an error when it was to start."""
+    if provider_id in NOT_CONFIGURED:
+        return subject.finding(
+            "provider-start",
+            ("providers",),
+            f"The API {api} did not start: {root_cause(error)}.",
+            _likely_fix(error),
+        )
     path, provider_type = _provider(subject, api, provider_id)
     return subject.finding(
         "provider-start",
@@ -145,6 +154,11 @@ def _likely_fix(error: BaseException) -> str:
             "Make the directory writable for this user (fsGroup), or write below /data.",
         ),
         ("ModuleNotFoundError" in names or "ImportError" in names, "Build an image that has this package."),
+        (
+            "already exists. unregister it first" in text,
+            "The registry has it from an earlier start, as another provider's. Give that provider its old provider_id "
+            "again, or the registry another `namespace` in `storage.stores.metadata`.",
+        ),
         ("not found" in text and "model" in text, "Register a model that the provider has."),
     ]
     for applies, fix in fixes:

@@ -83,6 +83,13 @@ def test_a_resource_is_counted_without_the_disabled_ones(subject: Subject) -> No
     assert resource_failure(subject, "models", 0, ValueError("no")).line == 8
 
 
+def test_what_llama_stack_puts_in_front_of_providers_is_called_by_its_api(subject: Subject) -> None:
+    error = ValueError("Object of type 'shield' and identifier 'x' already exists. Unregister it first if you want.")
+    finding = provider_failure(subject, "shields", "__routing_table__", error)
+    assert (finding.line, "The API shields did not start" in finding.message) == (1, True)
+    assert "another `namespace`" in finding.advice
+
+
 def test_being_down_is_a_warning(subject: Subject) -> None:
     assert unreachable(subject, "vector_io", "milvus", TimeoutError()).severity == "warning"
 
