@@ -24,6 +24,7 @@ UNREACHABLE_NAMES = (
 )
 # What llama-stack puts in front of the providers of an API, by the ids it gives them.
 NOT_CONFIGURED = ("__routing_table__", "__autorouted__")
+MOST_CHARACTERS = 300
 UNREACHABLE_ERRNOS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
 
 
@@ -48,11 +49,13 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def root_cause(error: BaseException) -> str:
-    """Return the message of the error that comes with advice, or of the deepest that has one, in one line."""
+    """Return in one line what failed and why: the first message and the deepest, or that of an error with advice."""
     advising = _advising(error)
     messages = [_plain(str(link)) for link in ([advising] if advising else chain(error))]
     telling = [message for message in messages if message] or [type(error).__name__]
-    return telling[-1] if len(telling[-1]) <= 300 else f"{telling[-1][:297]}..."
+    first, deepest = telling[0], telling[-1]
+    whole = first if deepest in first else deepest if first in deepest else f"{first}: {deepest}"
+    return whole if len(whole) <= MOST_CHARACTERS else f"{whole[: MOST_CHARACTERS - 3]}..."
 
 
 def _advising(error: BaseException) -> BaseException | None:

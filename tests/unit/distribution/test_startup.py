@@ -44,8 +44,13 @@ def raised(error: Exception, cause: BaseException | None = None) -> Exception:
 
 def test_the_root_cause_is_one_line() -> None:
     error = raised(RuntimeError("could not start"), raised(OSError("no\n  such   bucket.")))
-    assert root_cause(error) == "no such bucket"
+    assert root_cause(error) == "could not start: no such bucket"
     assert root_cause(KeyError()) == "KeyError"
+
+
+def test_what_an_outer_error_quotes_is_not_said_twice() -> None:
+    error = raised(RuntimeError("no database at db:5432: refused"), raised(OSError("refused")))
+    assert root_cause(error) == "no database at db:5432: refused"
 
 
 def test_of_what_grpc_prints_the_sentence_is_kept() -> None:
