@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+from distribution import termination_log
 from distribution.config_search import choose_config
 from distribution.errors import OK, USAGE, UserError
 
@@ -76,7 +77,11 @@ def _serve(arguments: Sequence[str]) -> int:
     if len(asked) > 1:
         parser.error(f"two run configs were given, {' and '.join(sorted(asked))}; give one")
     os.environ.update(options.env)
-    chosen = choose_config(next(iter(asked), None), os.environ)
+    try:
+        chosen = choose_config(next(iter(asked), None), os.environ)
+    except UserError as error:
+        termination_log.write(f"{error}\n")
+        raise
 
     from distribution.serving import serve  # imports llama-stack, which takes a second
 

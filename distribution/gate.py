@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from distribution import termination_log
 from distribution.config_search import ChosenConfig, choose_config
 from distribution.errors import BAD_CONFIG, UserError
 
@@ -88,7 +89,7 @@ class Gate:
         self.failed = True
         if _speaks_for_the_workers():
             text_report.report(verdict, with_information=False)
-            text_report.write_termination_message(verdict)
+            termination_log.write(text_report.termination_message(verdict))
             sys.stderr.flush()
         raise SystemExit(BAD_CONFIG)
 
@@ -98,9 +99,10 @@ class Gate:
         from distribution.verification import masking
 
         self.verify()
-        masking.mask_logs(self._masker(self.subject()))
+        records = masking.mask_logs(self._masker(self.subject()))
         try:
-            yield
+            with records.without_tracebacks():
+                yield
         except StartupFailure as failure:
             self.fail(self._verdict_with(failure.findings))
         except Exception as error:
@@ -166,6 +168,7 @@ def config_of_upstream() -> ChosenConfig:
         chosen = choose_config(None, {"LLAMA_STACK_CONFIG": asked} if asked else os.environ)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
+        termination_log.write(f"{error}\n")
         gate.failed = True
         raise SystemExit(error.exit_code) from error
     os.environ["LLAMA_STACK_CONFIG"] = str(chosen.path)

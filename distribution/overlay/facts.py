@@ -4,7 +4,6 @@ import ast
 import importlib
 import importlib.metadata
 import inspect
-import re
 import textwrap
 from collections.abc import Iterator
 from functools import cache
@@ -94,18 +93,6 @@ def shipped_module(api: str, provider_type: str) -> str | None:
         if (provider.api, provider.provider_type) == (api, provider_type):
             return provider.module
     return None
-
-
-def absent_packages(spec: ProviderSpec) -> list[str]:
-    """Return the packages that upstream lists for a provider and that are not installed."""
-    absent = []
-    for requirement in spec.pip_packages:
-        name = re.split(r"[^A-Za-z0-9._-]", requirement)[0]
-        try:
-            importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            absent.append(name)
-    return absent
 
 
 def external_specs(package: str) -> list[ProviderSpec]:

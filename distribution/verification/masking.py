@@ -1,5 +1,6 @@
 """Keeps secrets out of everything that is printed."""
 
+import contextlib
 import logging
 import re
 import traceback
@@ -60,12 +61,25 @@ def without_secrets(value: Any, *, secret: bool = False) -> Any:
 
 
 class MaskedRecords:
-    """Makes log records without secrets in them, whoever logs: providers print their whole config."""
+    """Makes log records without secrets in them, whoever logs: providers print their whole config.
+
+    Tracebacks can be left out, where a report in words is going to follow.
+    """
 
     def __init__(self, masker: Masker) -> None:
         make = logging.getLogRecordFactory()
         self._make: Callable[..., logging.LogRecord] = make._make if isinstance(make, MaskedRecords) else make
         self._masker = masker
+        self._tracebacks = True
+
+    @contextlib.contextmanager
+    def without_tracebacks(self) -> Iterator[None]:
+        """Leave tracebacks out while the body runs, except where debugging is on."""
+        self._tracebacks = False
+        try:
+            yield
+        finally:
+            self._tracebacks = True
 
     def __call__(self, *arguments: Any, **options: Any) -> logging.LogRecord:
         """Make a record as logging does, and mask its text and its traceback."""
@@ -77,6 +91,8 @@ class MaskedRecords:
         except Exception:
             return record  # logging itself says what is wrong with it
         masked = self._masker.text(message)
+        if not (self._tracebacks or logging.getLogger(record.name).isEnabledFor(logging.DEBUG)):
+            record.exc_info = None
         if record.exc_info and record.exc_info[1]:
             text = "".join(traceback.format_exception(record.exc_info[1]))
             if (masked_text := self._masker.text(text)) != text:
@@ -86,9 +102,11 @@ class MaskedRecords:
         return record
 
 
-def mask_logs(masker: Masker) -> None:
+def mask_logs(masker: Masker) -> MaskedRecords:
     """Mask all that this process logs from now on."""
-    logging.setLogRecordFactory(MaskedRecords(masker))
+    records = MaskedRecords(masker)
+    logging.setLogRecordFactory(records)
+    return records
 
 
 def _secrets_in(value: Any, *, secret: bool = False) -> Iterator[str]:

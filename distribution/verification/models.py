@@ -67,6 +67,8 @@ def _fault(data: Any, error: Any) -> FieldFault:
         context = error["ctx"]
         field = str(context["discriminator"]).strip("'")
         expected = ", ".join(re.findall(r"'([^']*)'", str(context["expected_tags"])))
+        if context["tag"] == "None":
+            return FieldFault((*path, field), f"has to be one of {expected}, and is empty")
         return FieldFault((*path, field), f"is {context['tag']!r} and has to be one of {expected}")
     if error["type"] == "union_tag_not_found":
         field = str(error["ctx"]["discriminator"]).strip("'")

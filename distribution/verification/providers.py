@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distribution.overlay import facts
-from distribution.verification import external_directories, models, schema, suggestions
+from distribution.verification import external_directories, models, packages, resources, schema, suggestions
 from distribution.verification.external_directories import External
 from distribution.verification.findings import Finding, KeyPath, Severity
 from distribution.verification.subject import ConfiguredProvider, State, Subject
@@ -141,6 +141,9 @@ def _known_provider(
         yield _import_failure(subject, provider, error, shipped=shipped)
         return
     if not shipped:
+        if missing := packages.absent_of_extras(spec.pip_packages):
+            yield _not_shipped(subject, provider, missing)
+            return
         yield _not_in_manifest(subject, provider, spec)
     found = Resolved(provider, spec)
     resolved.append(found)
@@ -148,7 +151,7 @@ def _known_provider(
 
 
 def _not_in_manifest(subject: Subject, provider: ConfiguredProvider, spec: facts.Spec) -> Finding:
-    absent = facts.absent_packages(spec)
+    absent = packages.absent(spec.pip_packages)
     return subject.finding(
         "provider-not-in-manifest",
         (*provider.path, "provider_type"),
@@ -160,31 +163,44 @@ def _not_in_manifest(subject: Subject, provider: ConfiguredProvider, spec: facts
 
 
 def _import_failure(subject: Subject, provider: ConfiguredProvider, error: Exception, *, shipped: bool) -> Finding:
+    missing = error.name.partition(".")[0] if isinstance(error, ModuleNotFoundError) and error.name else None
     reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".rstrip(".")
-    missing = isinstance(error, ModuleNotFoundError) and error.name
-    if missing:
-        reason = f"the Python package `{missing.partition('.')[0]}` is not in the image"
     if shipped:
         return subject.finding(
             "provider-import",
             (*provider.path, "provider_type"),
-            f"{provider.provider_type} is shipped and does not import: {reason}.",
+            f"{provider.provider_type} is shipped and does not import: "
+            + (f"the Python package `{missing}` is not in the image." if missing else f"{reason}."),
             "The image is broken; build it again.",
         )
-    instead = f"use one that is shipped for {provider.api}: {_list(facts.shipped_types(provider.api))}."
-    if not missing:
-        return subject.finding(
-            "provider-not-shipped",
-            (*provider.path, "provider_type"),
-            f"{provider.provider_type} is a provider of llama-stack that does not work: {reason}.",
-            f"Instead, {instead}",
-        )
+    if missing:
+        return _not_shipped(subject, provider, [missing])
     return subject.finding(
         "provider-not-shipped",
         (*provider.path, "provider_type"),
-        f"{provider.provider_type} is a provider of llama-stack, but not of this image: {reason}.",
-        f"Build an image that has it, `python build.py --with {provider.api}={provider.provider_type}`, or {instead}",
+        f"{provider.provider_type} is a provider of llama-stack that does not work: {reason}.",
+        f"Use one that is shipped for {provider.api}: {_list(facts.shipped_types(provider.api))}."
+        + _what_names_it(subject, provider),
     )
+
+
+def _not_shipped(subject: Subject, provider: ConfiguredProvider, missing: list[str]) -> Finding:
+    names = " and ".join(f"`{name}`" for name in missing)
+    return subject.finding(
+        "provider-not-shipped",
+        (*provider.path, "provider_type"),
+        f"{provider.provider_type} is a provider of llama-stack, but not of this image: the Python package "
+        f"{names} is not in the image.",
+        f"Build an image that has it, `python build.py --with {provider.api}={provider.provider_type}`, or "
+        f"use one that is shipped for {provider.api}: {_list(facts.shipped_types(provider.api))}."
+        + _what_names_it(subject, provider),
+    )
+
+
+def _what_names_it(subject: Subject, provider: ConfiguredProvider) -> str:
+    """Say where else the config names a provider that cannot stay as it is."""
+    lines = sorted({subject.document.position(path).line for path in resources.references_to(subject, provider)})
+    return f" It is named in line {' and '.join(map(str, lines))}, too." if lines else ""
 
 
 def _unknown_type(subject: Subject, provider: ConfiguredProvider, external: External) -> Finding:
@@ -204,7 +220,8 @@ def _unknown_type(subject: Subject, provider: ConfiguredProvider, external: Exte
         (*provider.path, "provider_type"),
         f"There is no provider `{provider.provider_type}` of {provider.api}, here or in llama-stack.",
         f"{advice} A provider of your own needs `module:`"
-        + ("." if external.providers_are_known else ", or is in `external_providers_dir`, which only the target has."),
+        + ("." if external.providers_are_known else ", or is in `external_providers_dir`, which only the target has.")
+        + ("" if near else _what_names_it(subject, provider)),
         severity=None if external.providers_are_known else Severity.WARNING,
     )
 

@@ -8,7 +8,7 @@ from distribution.verification import legacy
 from distribution.verification.expansion import DISABLED, converted, references_in
 from distribution.verification.findings import Finding, KeyPath, Severity
 from distribution.verification.models import nearest
-from distribution.verification.subject import State, Subject
+from distribution.verification.subject import ConfiguredProvider, State, Subject
 
 # Providers that list the models of a server, and cannot tell an embedding model from another.
 LIST_EMBEDDINGS_AS_CHAT = ("remote::vllm",)
@@ -31,6 +31,21 @@ def check(subject: Subject) -> Iterator[Finding]:
         )
     yield from _default_provider(subject)
     yield from _default_embedding_model(subject)
+
+
+def references_to(subject: Subject, provider: ConfiguredProvider) -> Iterator[KeyPath]:
+    """Yield the places that name a provider."""
+    for kind, (api, _) in facts.RESOURCES.items():
+        for path, entry in _entries(subject, kind) if api == provider.api else ():
+            if provider.provider_id and entry.get("provider_id") == provider.provider_id:
+                yield (*path, "provider_id")
+    defaults = {
+        "inference": ("vector_stores", "default_embedding_model", "provider_id"),
+        "vector_io": ("vector_stores", "default_provider_id"),
+    }
+    place = defaults.get(provider.api)
+    if place and provider.provider_id and subject.get(*place) == provider.provider_id:
+        yield place
 
 
 def _entries(subject: Subject, kind: str) -> Iterator[tuple[KeyPath, dict[str, Any]]]:

@@ -8,6 +8,8 @@ from distribution.verification import models
 from distribution.verification.findings import Finding, KeyPath, Severity, dotted
 from distribution.verification.subject import Subject
 
+ACCESS_CONDITIONS = "`user is [not] owner`, `user with VALUE [not] in ATTRIBUTE`, `user [not] in owners ATTRIBUTE`"
+
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Find fields that are missing, of the wrong type or unknown."""
@@ -34,6 +36,8 @@ def describe(subject: Subject, path: KeyPath, fault: models.FieldFault, what_to_
 
 
 def _advice(subject: Subject, path: KeyPath, problem: str) -> str:
+    if "invalid condition" in problem:
+        return f"Conditions of 0.3.3: {ACCESS_CONDITIONS}."
     references = subject.expansion.references.get(path)
     if not references:
         nothing = {"has to be a list, and is empty": "[]", "has to be a mapping, and is empty": "{}"}.get(problem)

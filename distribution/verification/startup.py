@@ -22,6 +22,9 @@ UNREACHABLE_NAMES = (
     "ReadError",
     "ReadTimeout",
 )
+# What llama-stack puts in front of the providers of an API, by the ids it gives them.
+NOT_CONFIGURED = ("__routing_table__", "__autorouted__")
+MOST_CHARACTERS = 300
 UNREACHABLE_ERRNOS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
 
 
@@ -46,11 +49,13 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def root_cause(error: BaseException) -> str:
-    """Return the message of the error that comes with advice, or of the deepest that has one, in one line."""
+    """Return in one line what failed and why: the first message and the deepest, or that of an error with advice."""
     advising = _advising(error)
     messages = [_plain(str(link)) for link in ([advising] if advising else chain(error))]
     telling = [message for message in messages if message] or [type(error).__name__]
-    return telling[-1] if len(telling[-1]) <= 300 else f"{telling[-1][:297]}..."
+    first, deepest = telling[0], telling[-1]
+    whole = first if deepest in first else deepest if first in deepest else f"{first}: {deepest}"
+    return whole if len(whole) <= MOST_CHARACTERS else f"{whole[: MOST_CHARACTERS - 3]}..."
 
 
 def _advising(error: BaseException) -> BaseException | None:
@@ -68,6 +73,13 @@ def _plain(message: str) -> str:
 
 def provider_failure(subject: Subject, api: str, provider_id: str, error: BaseException) -> Finding:
     """Say that a provider raised an error when it was to start."""
+    if provider_id in NOT_CONFIGURED:
+        return subject.finding(
+            "provider-start",
+            ("providers",),
+            f"The API {api} did not start: {root_cause(error)}.",
+            _likely_fix(error),
+        )
     path, provider_type = _provider(subject, api, provider_id)
     return subject.finding(
         "provider-start",
@@ -145,6 +157,11 @@ def _likely_fix(error: BaseException) -> str:
             "Make the directory writable for this user (fsGroup), or write below /data.",
         ),
         ("ModuleNotFoundError" in names or "ImportError" in names, "Build an image that has this package."),
+        (
+            "already exists. unregister it first" in text,
+            "The registry has it from an earlier start, as another provider's. Give that provider its old provider_id "
+            "again, or the registry another `namespace` in `storage.stores.metadata`.",
+        ),
         ("not found" in text and "model" in text, "Register a model that the provider has."),
     ]
     for applies, fix in fixes:

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,13 +151,14 @@ def is_used(subject: Subject, backend: str) -> bool:
 
 
 def _places(subject: Subject, resolved: list[Resolved]) -> Iterator[Finding]:
-    seen: set[Path] = set()
-    for place in [*_backend_places(subject), *_provider_places(resolved)]:
-        if subject.expansion.is_unknown(place.path):
-            continue
-        if place.directory not in seen:
-            seen.add(place.directory)
-            yield from _place(subject, place)
+    places = [*_backend_places(subject), *_provider_places(resolved)]
+    places = [place for place in places if not subject.expansion.is_unknown(place.path)]
+    sharing: dict[Path, list[Place]] = defaultdict(list)
+    for place in places:
+        sharing[place.directory].append(place)
+    for first, *others in sharing.values():
+        yield from _place(subject, first, others)
+    for place in places:
         if place.file and place.file.is_file() and not os.access(place.file, os.R_OK | os.W_OK):
             yield subject.finding(
                 "directory-not-writable",
@@ -188,7 +190,7 @@ def _provider_places(resolved: list[Resolved]) -> Iterator[Place]:
                 yield Place(place, path) if is_directory else Place(place.parent, path, place)
 
 
-def _place(subject: Subject, place: Place) -> Iterator[Finding]:
+def _place(subject: Subject, place: Place, others: list[Place]) -> Iterator[Finding]:
     try:
         problem = _why_not_writable(place.directory)
         free = shutil.disk_usage(_nearest_existing(place.directory)).free
@@ -199,7 +201,7 @@ def _place(subject: Subject, place: Place) -> Iterator[Finding]:
             "directory-not-writable",
             place.path,
             f"{place.directory} cannot be written: {problem}.",
-            _how_to_make_writable(place.directory),
+            _how_to_make_writable(place.directory) + _also_in(subject, others),
         )
     elif free < ENOUGH_BYTES:
         yield subject.finding(
@@ -208,6 +210,11 @@ def _place(subject: Subject, place: Place) -> Iterator[Finding]:
             f"{place.directory} has {free // (1024 * 1024)} MB free.",
             "Make the volume larger.",
         )
+
+
+def _also_in(subject: Subject, others: list[Place]) -> str:
+    lines = [str(subject.document.position(other.path).line) for other in others]
+    return f" The same directory is in line {' and '.join(lines)}." if lines else ""
 
 
 def _why_not_writable(directory: Path) -> str | None:

@@ -2,19 +2,17 @@
 
 import io
 import sys
-from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from distribution import termination_log
 from distribution.verification.findings import Finding, Severity
 from distribution.verification.verify import Verdict
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
-TERMINATION_LOG = Path("/dev/termination-log")
-MOST_TERMINATION_BYTES = 4096
 
 
 def summary(verdict: Verdict, *, with_information: bool = False) -> str:
@@ -88,17 +86,8 @@ def termination_message(verdict: Verdict) -> str:
     ]
     for number, line in enumerate(lines):
         rest = f"and {len(lines) - number} more, in the log\n"
-        if len((text.getvalue() + line + rest).encode()) > MOST_TERMINATION_BYTES:
+        if len((text.getvalue() + line + rest).encode()) > termination_log.MOST_BYTES:
             text.write(rest)
             break
         text.write(line)
-    return text.getvalue().encode()[:MOST_TERMINATION_BYTES].decode(errors="ignore")
-
-
-def write_termination_message(verdict: Verdict, path: Path = TERMINATION_LOG) -> None:
-    """Leave the report where Kubernetes reads it; elsewhere there is no such file, and nothing is written."""
-    try:
-        with path.open("r+", encoding="utf-8") as file:
-            file.write(termination_message(verdict))
-    except OSError:
-        return
+    return text.getvalue()

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 from docker import DockerClient
 from docker.models.containers import Container
+from docker.types import Mount
 
 from builder import paths, tags
 from builder.engine import HARDENED
@@ -127,6 +129,42 @@ def test_a_config_that_was_asked_for_and_is_missing_is_an_error(loaded: DockerCl
     with _container(loaded, "/etc/llama-stack/absent.yaml") as container:
         assert container.wait(timeout=60)["StatusCode"] == 78
         assert b"/etc/llama-stack/absent.yaml" in container.logs()
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_kubernetes_is_told_why_it_does_not_start(loaded: DockerClient, tmp_path: Path, writable: bool) -> None:
+    log, config = tmp_path / "termination-log", tmp_path / "run.yaml"
+    log.touch()
+    log.chmod(0o666 if writable else 0o444)
+    scenario = Path(__file__).parent / "scenarios" / "eight-faults"
+    config.write_text((scenario / "run.yaml").read_text())
+    mounts = [Mount("/dev/termination-log", str(log), type="bind")]
+    mounts.append(Mount("/etc/llama-stack/run.yaml", str(config), type="bind", read_only=True))
+    with _container(loaded, mounts=mounts, **HARDENED) as container:
+        assert container.wait(timeout=60)["StatusCode"] == 78
+        report = bytes(container.logs()).decode()
+    assert "/etc/llama-stack/run.yaml cannot be served by this image: " in report
+    first, *findings = log.read_text().splitlines() or [""]
+    assert len(log.read_bytes()) <= 4096
+    if writable:
+        assert first in report
+        severities = [line.split(": ")[1] for line in findings]
+        assert severities == sorted(severities), "errors before warnings"
+        assert severities.count("error") == len(yaml.safe_load((scenario / "expected.yaml").read_text())["errors"])
+    else:
+        assert not findings
+
+
+def test_kubernetes_is_told_that_the_config_is_missing(loaded: DockerClient, tmp_path: Path) -> None:
+    log = tmp_path / "termination-log"
+    log.touch()
+    mounts = [Mount("/dev/termination-log", str(log), type="bind")]
+    for command in (["/absent.yaml"], ["uvicorn", "llama_stack.core.server.server:create_app", "--factory"]):
+        environment = {"LLAMA_STACK_CONFIG": "/absent.yaml"}
+        with _container(loaded, *command, mounts=mounts, environment=environment, user="0:0") as container:
+            assert container.wait(timeout=60)["StatusCode"] == 78
+        assert "/absent.yaml" in log.read_text()
+        log.write_text("")
 
 
 def test_podman_loads_and_runs_it(built: BuiltImage, podman: Podman) -> None:

@@ -41,7 +41,8 @@ def test_it_answers_as_the_image_does_and_calls_the_file_by_its_name(verify: Ver
     config = tmp_path / "deploy" / "run.yaml"
     config.parent.mkdir()
     config.write_text((SCENARIOS / "five-faults" / "run.yaml").read_text())
-    done = verify("--config", "deploy/run.yaml", "--json")
+    (tmp_path / "empty.env").touch()
+    done = verify("--config", "deploy/run.yaml", "--json", "--env-file", "empty.env")
     assert done.returncode == 78, done.stderr
     report = json.loads(done.stdout)
     errors = [finding for finding in report["findings"] if finding["severity"] == "error"]
@@ -60,7 +61,8 @@ def test_a_manifest_is_unwrapped(verify: Verify, tmp_path: Path) -> None:
     inner = (SCENARIOS / "five-faults" / "run.yaml").read_text()
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stack"}, "data": {"run.yaml": inner}}
     (tmp_path / "stack.yaml").write_text(yaml.safe_dump(manifest))
-    done = verify("--config", "stack.yaml", "--sarif")
+    (tmp_path / "empty.env").touch()
+    done = verify("--config", "stack.yaml", "--sarif", "--env-file", "empty.env")
     assert done.returncode == 78
     found = [result["ruleId"] for result in json.loads(done.stdout)["runs"][0]["results"] if result["level"] == "error"]
     assert sorted(found) == sorted(error.split()[0] for error in expected_errors("five-faults"))

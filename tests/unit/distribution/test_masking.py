@@ -9,7 +9,7 @@ import pytest
 
 from distribution.verification import machine_report, text_report
 from distribution.verification.document import Source
-from distribution.verification.masking import Masker, mask_logs
+from distribution.verification.masking import MaskedRecords, Masker, mask_logs
 from distribution.verification.subject import Target
 from distribution.verification.verify import verify
 
@@ -71,22 +71,24 @@ def test_json_stays_json() -> None:
     assert json.loads(machine_report.as_json(verdict, strict=False))["passes"] is False
 
 
+Log = tuple[logging.Logger, io.StringIO, MaskedRecords]
+
+
 @pytest.fixture
-def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
-    """A logger of a process whose log is masked, and what it has written."""
+def log() -> Iterator[Log]:
+    """A logger of a process whose log is masked, what it has written, and what masks it."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     logger = logging.getLogger("of a provider")
     logger.addHandler(handler)
     make = logging.getLogRecordFactory()
-    mask_logs(Masker({"password": "s3cr3t"}, {}))
-    yield logger, written
+    yield logger, written, mask_logs(Masker({"password": "s3cr3t"}, {}))
     logging.setLogRecordFactory(make)
     logger.removeHandler(handler)
 
 
-def test_a_provider_that_logs_its_config_gives_nothing_away(log: tuple[logging.Logger, io.StringIO]) -> None:
-    logger, written = log
+def test_a_provider_that_logs_its_config_gives_nothing_away(log: Log) -> None:
+    logger, written, _ = log
     logger.error(f"config: host='db' password={'s3cr3t'!r}")
     logger.error("connecting with %s to %d", "s3cr3t", 5432)
     try:
@@ -100,14 +102,28 @@ def test_a_provider_that_logs_its_config_gives_nothing_away(log: tuple[logging.L
     assert "ValueError: password **** refused" in text
 
 
-def test_masked_records_keep_the_shape_that_handlers_rely_on(log: tuple[logging.Logger, io.StringIO]) -> None:
+def test_masked_records_keep_the_shape_that_handlers_rely_on(log: Log) -> None:
     access = ("127.0.0.1:1", "GET", "/v1/files?token=s3cr3t", "1.1", 200)  # uvicorn's own formatter unpacks these
     record = logging.getLogRecordFactory()("a", logging.INFO, "file", 1, '%s - "%s %s HTTP/%s" %d', access, None)
     assert record.args == ("127.0.0.1:1", "GET", "/v1/files?token=****", "1.1", 200)
 
 
-def test_ordinary_records_are_left_alone(log: tuple[logging.Logger, io.StringIO]) -> None:
+def test_ordinary_records_are_left_alone(log: Log) -> None:
     error = ValueError("no secret")
     record = logging.getLogRecordFactory()("a", logging.INFO, "file", 1, "%s", (error,), (ValueError, error, None))
     assert record.args == (error,)
     assert record.exc_info == (ValueError, error, None)
+
+
+def test_tracebacks_are_left_out_where_a_report_follows_except_for_debugging(log: Log) -> None:
+    logger, written, records = log
+    for level in (logging.INFO, logging.DEBUG):
+        logger.setLevel(level)
+        with records.without_tracebacks():
+            try:
+                raise ValueError("no connection")
+            except ValueError:
+                logger.exception("it failed at %s", logging.getLevelName(level))
+    text = written.getvalue()
+    assert text.startswith("it failed at INFO\nit failed at DEBUG\nTraceback")
+    assert text.count("Traceback") == 1

@@ -4,6 +4,7 @@ import io
 import json
 from pathlib import Path
 
+from distribution import termination_log
 from distribution.verification import machine_report, text_report
 from distribution.verification.document import Source
 from distribution.verification.findings import CODES, Severity
@@ -77,16 +78,23 @@ def test_kubernetes_gets_the_most_severe_in_4096_bytes(tmp_path: Path) -> None:
         f"  - provider_id: p{number}\n    provider_type: remote::é{number}\n" for number in range(200)
     )
     log = tmp_path / "termination-log"
-    log.touch()
-    text_report.write_termination_message(verdict(many), log)
+    log.write_text("of an earlier container " * 500)
+    termination_log.write(text_report.termination_message(verdict(many)), log)
     message = log.read_bytes()
     assert 3500 < len(message) <= 4096
     assert message.decode().splitlines()[0].startswith("run.yaml cannot be served")
     assert message.decode().splitlines()[-1].endswith("more, in the log")
 
 
+def test_one_endless_line_is_cut_between_characters(tmp_path: Path) -> None:
+    log = tmp_path / "termination-log"
+    log.touch()
+    termination_log.write("é" * 5000, log)
+    assert log.read_text() == "é" * 2048
+
+
 def test_without_kubernetes_nothing_is_written(tmp_path: Path) -> None:
-    text_report.write_termination_message(verdict(), tmp_path / "absent")
+    termination_log.write("a message", tmp_path / "absent")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -44,8 +44,13 @@ def raised(error: Exception, cause: BaseException | None = None) -> Exception:
 
 def test_the_root_cause_is_one_line() -> None:
     error = raised(RuntimeError("could not start"), raised(OSError("no\n  such   bucket.")))
-    assert root_cause(error) == "no such bucket"
+    assert root_cause(error) == "could not start: no such bucket"
     assert root_cause(KeyError()) == "KeyError"
+
+
+def test_what_an_outer_error_quotes_is_not_said_twice() -> None:
+    error = raised(RuntimeError("no database at db:5432: refused"), raised(OSError("refused")))
+    assert root_cause(error) == "no database at db:5432: refused"
 
 
 def test_of_what_grpc_prints_the_sentence_is_kept() -> None:
@@ -81,6 +86,13 @@ def test_a_provider_is_named_with_its_line_and_a_fix(subject: Subject) -> None:
 
 def test_a_resource_is_counted_without_the_disabled_ones(subject: Subject) -> None:
     assert resource_failure(subject, "models", 0, ValueError("no")).line == 8
+
+
+def test_what_llama_stack_puts_in_front_of_providers_is_called_by_its_api(subject: Subject) -> None:
+    error = ValueError("Object of type 'shield' and identifier 'x' already exists. Unregister it first if you want.")
+    finding = provider_failure(subject, "shields", "__routing_table__", error)
+    assert (finding.line, "The API shields did not start" in finding.message) == (1, True)
+    assert "another `namespace`" in finding.advice
 
 
 def test_being_down_is_a_warning(subject: Subject) -> None:
