@@ -117,6 +117,7 @@ def _python(prefix: str) -> Iterator[Entry]:
     for entry in entries.below(own, f"lib/python{VERSION}"):
         if not _LEFT_OUT.search(entry.path):
             yield Entry(f"{prefix}/{entry.path}", entry.kind, entry.mode, entry.content, entry.target)
+    yield entries.file(f"{prefix}/lib/python{VERSION}/site-packages/the_bases_own.py", b"")
     yield from entries.directories_to(_LIBRARIES)
     for library in sorted(_needed(own)):
         yield entries.file(f"{_LIBRARIES}/{library.name}", library, 0o755)
