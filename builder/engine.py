@@ -38,7 +38,7 @@ class Engine:
         try:
             with archive.open("rb") as stream:
                 self._client.images.load(stream)
-        except (APIError, OSError) as error:
+        except (DockerException, OSError) as error:
             raise KitError(f"the engine at {self.address} did not load {archive.name}: {_said(error)}") from error
 
     def build(self, context: Path, file: str, tag: Tag, labels: dict[str, str]) -> str:

@@ -94,19 +94,17 @@ def _of_registry(reference: Reference, platform: Platform, store: BlobStore, *, 
     host, name = reference.tag.host or DEFAULT_HOST, reference.tag.repository
     connection = Connection(host, credentials.find(host, name), plain_http=plain_http)
     repository = Repository(connection, name)
-    media_type, content = repository.manifest(reference.digest or reference.tag.tag)
-    document = json.loads(content)
-    if media_type in (oci.INDEX, oci.DOCKER_INDEX):
-        media_type, content = repository.manifest(_choose(document["manifests"], reference, platform))
+    try:
+        content = _manifest(repository, reference, platform)
         document = json.loads(content)
-    if media_type not in (oci.MANIFEST, oci.DOCKER_MANIFEST):
-        raise BaseImageError(f"{reference} is no container image but {media_type}")
-    config = json.loads(b"".join(repository.blob(document["config"]["digest"])))
-    _check_platform(config, reference, platform)
-    found = [
-        Layer("base", item["digest"], item["size"], diff_id, 0, _media_type(item["mediaType"], reference))
-        for item, diff_id in zip(document["layers"], config["rootfs"]["diff_ids"], strict=True)
-    ]
+        config = json.loads(b"".join(repository.blob(document["config"]["digest"])))
+        _check_platform(config, reference, platform)
+        found = [
+            Layer("base", item["digest"], item["size"], diff_id, 0, _media_type(item["mediaType"], reference))
+            for item, diff_id in zip(document["layers"], config["rootfs"]["diff_ids"], strict=True)
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BaseImageError(f"{reference} is no container image: {error}") from error
 
     def fetch(layer: Layer) -> None:
         blob = store.path(layer.digest)
@@ -118,6 +116,17 @@ def _of_registry(reference: Reference, platform: Platform, store: BlobStore, *, 
     known.remember(host, name, [layer.digest for layer in found])
     digest = store.add(content)
     return Pulled(reference, digest, config, tuple(found), store)
+
+
+def _manifest(repository: Repository, reference: Reference, platform: Platform) -> bytes:
+    """The manifest for the platform, by way of an index if there is one."""
+    media_type, content = repository.manifest(reference.digest or reference.tag.tag)
+    if media_type in (oci.INDEX, oci.DOCKER_INDEX):
+        chosen = _choose(json.loads(content)["manifests"], reference, platform)
+        media_type, content = repository.manifest(chosen)
+    if media_type not in (oci.MANIFEST, oci.DOCKER_MANIFEST):
+        raise BaseImageError(f"{reference} is no container image but {media_type or 'something unnamed'}")
+    return content
 
 
 def _of_engine(running: Engine, reference: Reference, platform: Platform, store: BlobStore) -> Pulled | None:

@@ -78,15 +78,16 @@ def build(options: Options) -> None:
     _refuse_contradictions(options)
     run_configs.check(options.run_config)
     store = BlobStore(paths.BLOBS)
-    pushed = None
     with staging.alone():
         made = _make(options, store)
         finish = _in_engine if options.containerfile else _archived
         verdict = finish(options, made, store)
     variant.report_cost(made.stages[made.here], made.chosen, made.shipped)
-    if options.push:
-        pushed = push.send(options.tag, options.output, plain_http=options.plain_http, unverified=not options.verify)
-    _show(options, made.images, verdict, pushed)
+    _show(options, made.images, verdict, _pushed(options) if options.push else None)
+
+
+def _pushed(options: Options) -> Pushed:
+    return push.send(options.tag, options.output, plain_http=options.plain_http, unverified=not options.verify)
 
 
 def _refuse_contradictions(options: Options) -> None:
@@ -110,7 +111,7 @@ def _make(options: Options, store: BlobStore) -> Made:
     stages = staging.stages(variant.lock_for(chosen, shipped, catalogue), options.platforms, source, store)
     images = [_image(options, store, staged, chosen) for staged in stages]
     made = Made(chosen, shipped, stages, images, _host_index(options.platforms))
-    if not options.base_image:
+    if not options.base_image and images[made.here].platform == platforms.of_machine(host.machine()):
         containerfile.lay_out(images[made.here], store)
     return made
 

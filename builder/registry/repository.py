@@ -56,7 +56,10 @@ class Repository:
     def mount(self, digest: str, repository: str) -> bool:
         """Take a blob from another repository of the registry; False if it cannot be had that way."""
         query = urlencode({"mount": digest, "from": repository})
-        response = self.connection.request("POST", f"{self._root}blobs/uploads/?{query}")
+        try:
+            response = self.connection.request("POST", f"{self._root}blobs/uploads/?{query}")
+        except UnreachableError:  # this account may not look into the other repository
+            return False
         if response.status_code == 202:  # an upload was begun instead, and is not needed
             self.connection.request("DELETE", urljoin(response.url, response.headers.get("Location", "")))
         return response.status_code == 201

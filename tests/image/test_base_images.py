@@ -65,7 +65,8 @@ def test_python_slim_will_do(bases: dict[str, Known], tmp_path: Path) -> None:
     built = _build(bases["python"], tmp_path)
     _check(built, bases["python"])
     assert f"PYTHON_VERSION={VERSION}" in built.config["config"]["Env"]
-    assert built.run("python3", "-c", "import pip").returncode != 0
+    assert built.run(f"/usr/local/bin/python{VERSION}", "-c", "import the_bases_own").returncode == 0
+    assert built.run("python3", "-c", "import the_bases_own").returncode != 0
 
 
 def test_ubi_will_do_in_an_engine(bases: dict[str, Known], tmp_path: Path, docker_engine: DockerEngine) -> None:

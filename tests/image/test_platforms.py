@@ -9,7 +9,6 @@ import pytest
 
 from builder import paths, platforms
 from builder.image.written import WrittenImage
-from builder.platforms import Platform
 from tests.support import image
 from tests.support.image import BuiltImage
 
@@ -30,10 +29,10 @@ def test_the_archive_names_this_machines_image_to_docker(both: BuiltImage, built
     assert both.config == built.config
 
 
-@pytest.mark.parametrize("platform", platforms.ALL, ids=lambda platform: platform.architecture)
-def test_every_native_file_is_for_its_processor(both: BuiltImage, platform: Platform) -> None:
+def test_every_native_file_is_for_the_other_processor(both: BuiltImage, built: BuiltImage) -> None:
     written = WrittenImage(both.archive)
-    manifest = json.loads(written.read(written.platforms()[platform.name]))
+    (other,) = [platform for platform in platforms.ALL if platform.name != built.result["images"][0]["platform"]]
+    manifest = json.loads(written.read(written.platforms()[other.name]))
     natives, compiled = {}, 0
     for layer in manifest["layers"]:
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(written.read(layer["digest"])))) as opened:
@@ -43,7 +42,7 @@ def test_every_native_file_is_for_its_processor(both: BuiltImage, platform: Plat
                 compiled += member.name.endswith(".cpython-313.pyc")
                 if header[:4] == b"\x7fELF":
                     natives[member.name] = int.from_bytes(header[18:20], "little")
-    assert set(natives.values()) == {platform.elf_machine}, natives
+    assert set(natives.values()) == {other.elf_machine}, natives
     assert "usr/bin/python3.13" in natives
     assert len(natives) > 300
     assert compiled > 5000

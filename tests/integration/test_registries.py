@@ -14,7 +14,7 @@ import pytest
 from builder import cli, paths, platforms, verification
 from builder.image.written import WrittenImage
 from builder.verification import Verdict
-from tests.support import forwarder, process, registry, small_image, token_issuer
+from tests.support import forwarder, oras, process, registry, small_image, token_issuer
 from tests.support.registry import Registry
 
 NAME, PASSWORD = "robot", "correct horse"
@@ -55,6 +55,12 @@ def guarded(tmp_path: Path) -> Iterator[Registry]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def oras_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The oras program."""
+    return oras.fetch(tmp_path_factory.mktemp("oras"))
+
+
 def _small(folder: Path, **options: Any) -> WrittenImage:
     return small_image.write(folder, "demo:1", layers={"base": MEGABYTE, "wheels": 2 * MEGABYTE}, **options)
 
@@ -88,7 +94,9 @@ def test_what_goes_in_comes_out(push: Push, registry: Registry, tmp_path: Path) 
     assert {blob.digest.partition(":")[2] for blob in image.blobs()} <= back
 
 
-def test_an_index_of_two_platforms_arrives_whole(push: Push, registry: Registry, tmp_path: Path) -> None:
+def test_an_index_of_two_platforms_arrives_whole(
+    push: Push, registry: Registry, oras_client: Path, tmp_path: Path
+) -> None:
     image = _small(tmp_path, built_for=(platforms.AMD64, platforms.ARM64))
     tag = f"{registry.address}/team/both:1"
     code, said, _ = push(tag, image, "--plain-http")
@@ -99,6 +107,10 @@ def test_an_index_of_two_platforms_arrives_whole(push: Push, registry: Registry,
     assert raw.stdout == image.read(image.digest)
     for architecture in ("amd64", "arm64"):
         _digest(tag, "--override-arch", architecture)
+    copied = f"{tmp_path}/copied:1"
+    subprocess.run([oras_client, "copy", "--from-plain-http", tag, "--to-oci-layout", copied], check=True)
+    described = subprocess.check_output([oras_client, "manifest", "fetch", "--descriptor", "--oci-layout", copied])
+    assert json.loads(described)["digest"] == image.digest
 
 
 def test_only_what_changed_is_sent(push: Push, registry: Registry, tmp_path: Path) -> None:

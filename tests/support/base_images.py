@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -55,7 +55,7 @@ def without_python(store: BlobStore) -> Layer:
 
 def slim(store: BlobStore) -> list[Layer]:
     """Layers with this Python under /usr/local."""
-    return [without_python(store), store.layer("slim", sys.version, lambda: list(_python("usr/local")))]
+    return [without_python(store), store.layer("slim", sys.version, lambda: _once(_python("usr/local")))]
 
 
 def ubi(store: BlobStore) -> list[Layer]:
@@ -69,8 +69,8 @@ def ubi(store: BlobStore) -> list[Layer]:
     ]
     return [
         without_python(store),
-        store.layer("ubi", sys.version, lambda: list(_python("usr"))),
-        store.layer("app-root", VERSION, lambda: environment),
+        store.layer("ubi", sys.version, lambda: _once(_python("usr"))),
+        store.layer("app-root", VERSION, lambda: _once(environment)),
     ]
 
 
@@ -106,6 +106,11 @@ def repository(address: str, name: str) -> Repository:
     return Repository(Connection(address, None, plain_http=True), name)
 
 
+def _once(found: Iterable[Entry]) -> list[Entry]:
+    """Each path once: Docker refuses a layer that names one twice."""
+    return list({entry.path: entry for entry in found}.values())
+
+
 def _python(prefix: str) -> Iterator[Entry]:
     """This interpreter, its standard library and the shared libraries that both need."""
     own = Path(sys.base_prefix)
@@ -117,6 +122,7 @@ def _python(prefix: str) -> Iterator[Entry]:
     for entry in entries.below(own, f"lib/python{VERSION}"):
         if not _LEFT_OUT.search(entry.path):
             yield Entry(f"{prefix}/{entry.path}", entry.kind, entry.mode, entry.content, entry.target)
+    yield entries.file(f"{prefix}/lib/python{VERSION}/site-packages/the_bases_own.py", b"")
     yield from entries.directories_to(_LIBRARIES)
     for library in sorted(_needed(own)):
         yield entries.file(f"{_LIBRARIES}/{library.name}", library, 0o755)
