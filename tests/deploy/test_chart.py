@@ -134,7 +134,10 @@ def test_every_pod_meets_the_restricted_standard(openshift: bool) -> None:
             "persistentVolumeClaim",
             "secret",
         }
-    mounts = {mount["mountPath"]: mount.get("readOnly", False) for mount in container(one(found, "Deployment"))["volumeMounts"]}
+    mounts = {
+        mount["mountPath"]: mount.get("readOnly", False)
+        for mount in container(one(found, "Deployment"))["volumeMounts"]
+    }
     assert {path for path, read_only in mounts.items() if not read_only} == {"/data", "/tmp"}
 
 

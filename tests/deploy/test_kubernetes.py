@@ -15,7 +15,11 @@ EVERYTHING: dict[str, Any] = {
     "openshift": True,
     "image": {"digest": "sha256:" + "a" * 64},
     "imagePullSecrets": [{"name": "registry"}],
-    "env": {"A": "b", "B": {"secretKeyRef": {"name": "s", "key": "k"}}, "C": {"fieldRef": {"fieldPath": "status.podIP"}}},
+    "env": {
+        "A": "b",
+        "B": {"secretKeyRef": {"name": "s", "key": "k"}},
+        "C": {"fieldRef": {"fieldPath": "status.podIP"}},
+    },
     "existingSecret": "environment",
     "persistence": {"storageClassName": "fast", "annotations": {"a": "b"}},
     "serviceAccount": {"annotations": {"a": "b"}, "automountToken": True},
