@@ -297,6 +297,16 @@ def test_constraints_without_a_selector_get_the_releases() -> None:
     assert pod_spec(deployment)["topologySpreadConstraints"] == [{**spread, "labelSelector": selector}]
 
 
+def test_a_network_policy_lets_the_router_in_where_there_is_a_route() -> None:
+    policy: dict[str, Any] = {"openshift": True, "networkPolicy": {"enabled": True}}
+    peers = [
+        one(render(policy, {"route": {"enabled": route}}), "NetworkPolicy")["spec"]["ingress"][0]["from"]
+        for route in (False, True)
+    ]
+    router = {"namespaceSelector": {"matchLabels": {"policy-group.network.openshift.io/ingress": ""}}}
+    assert peers == [[{"podSelector": {}}], [{"podSelector": {}}, router]]
+
+
 @pytest.mark.parametrize(
     ("server", "termination"),
     [({}, "edge"), (TLS, "reencrypt")],
