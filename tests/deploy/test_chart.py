@@ -152,8 +152,8 @@ def test_every_pod_meets_the_restricted_standard(openshift: bool) -> None:
 )
 def test_openshift_is_detected_by_its_api(apis: tuple[str, ...], values: dict[str, Any], sets_a_user: bool) -> None:
     with (
-        cluster.serve(*apis) as address,
-        helm_python.Config(kube_apiserver=address, storage_driver="memory", namespace="ai") as helm,
+        cluster.serve(*apis) as server,
+        helm_python.Config(kube_apiserver=server.address, storage_driver="memory", namespace="ai") as helm,
     ):
         manifest = helm.install(str(CHART), "llama-stack", values, dry_run="server")["manifest"]
     context = pod_spec(one(objects([manifest]), "Deployment"))["securityContext"]

@@ -72,7 +72,9 @@ class RunningPod:
         self.podman.run("pod", "restart", self.name)
 
     def _inspect(self, kind: str, name: str) -> dict[str, Any]:
-        found = json.loads(self.podman.run(kind, "inspect", name).stdout)
+        done = self.podman.run(kind, "inspect", name, check=False)
+        assert done.returncode == 0, f"{done.stderr}\n{self.output}"
+        found = json.loads(done.stdout)
         result: dict[str, Any] = found[0] if isinstance(found, list) else found
         return result
 
@@ -94,6 +96,8 @@ def play(
     message.touch()
     message.chmod(0o666)
     pod = _pod(name, template, message, uid)
+    # A claim that is bound already is left alone.
+    others = [other for other in others if not (_is_claim(other) and _exists(podman, other["metadata"]["name"]))]
     manifest = podman.directory / f"{name}.yaml"
     manifest.write_text(yaml.safe_dump_all([*others, pod]), encoding="utf-8")
     done = podman.run("kube", "play", manifest, check=False)
@@ -103,6 +107,14 @@ def play(
         podman.run("pod", "rm", "--force", "--time", "0", name)
         for volume in pod["spec"]["volumes"]:
             podman.run("volume", "rm", _volume(volume), check=False)
+
+
+def _is_claim(item: dict[str, Any]) -> bool:
+    return bool(item["kind"] == "PersistentVolumeClaim")
+
+
+def _exists(podman: Podman, volume: str) -> bool:
+    return podman.run("volume", "exists", volume, check=False).returncode == 0
 
 
 def _volume(volume: dict[str, Any]) -> str:
