@@ -26,19 +26,20 @@ def merged(*values: Mapping[str, Any]) -> dict[str, Any]:
     for overlay in values:
         for key, value in overlay.items():
             below = result.get(key)
-            both = isinstance(below, dict) and isinstance(value, Mapping)
-            result[key] = merged(below, value) if both else deepcopy(value)
+            if isinstance(below, dict) and isinstance(value, Mapping):
+                result[key] = merged(below, value)
+            else:
+                result[key] = deepcopy(value)
     return result
 
 
 def values(*sources: Path | Mapping[str, Any]) -> dict[str, Any]:
     """Read and merge values files and values."""
-    return merged(
-        *(
-            helm_python.values_from_yaml(source.read_text(encoding="utf-8")) if isinstance(source, Path) else source
-            for source in sources
-        )
-    )
+    return merged(*(_read(source) if isinstance(source, Path) else source for source in sources))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return helm_python.values_from_yaml(path.read_text(encoding="utf-8")) or {}
 
 
 def render(*sources: Path | Mapping[str, Any], release: str = RELEASE, chart: Path = CHART) -> list[Object]:
@@ -92,8 +93,8 @@ def container(item: Object) -> dict[str, Any]:
     return first
 
 
-def environment(found: Iterable[Object], secret: str = "a-secret") -> dict[str, str]:
-    """Return the environment of the server, with `secret` for whatever a Secret holds."""
+def environment(found: Iterable[Object]) -> dict[str, str]:
+    """Return the environment of the server, with some text for whatever a Secret holds."""
     found = list(found)
     serving = container(one(found, "Deployment"))
     variables: dict[str, str] = {}
@@ -101,4 +102,4 @@ def environment(found: Iterable[Object], secret: str = "a-secret") -> dict[str, 
         if name := source.get("configMapRef", {}).get("name"):
             (config,) = [item for item in found if item["metadata"]["name"] == name]
             variables |= config.get("data", {})
-    return variables | {entry["name"]: entry.get("value", secret) for entry in serving["env"]}
+    return variables | {entry["name"]: entry.get("value", "a-secret") for entry in serving["env"]}

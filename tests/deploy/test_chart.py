@@ -152,8 +152,8 @@ def test_every_pod_meets_the_restricted_standard(openshift: bool) -> None:
 )
 def test_openshift_is_detected_by_its_api(apis: tuple[str, ...], values: dict[str, Any], sets_a_user: bool) -> None:
     with (
-        cluster.serve(*apis) as address,
-        helm_python.Config(kube_apiserver=address, storage_driver="memory", namespace="ai") as helm,
+        cluster.serve(*apis) as server,
+        helm_python.Config(kube_apiserver=server.address, storage_driver="memory", namespace="ai") as helm,
     ):
         manifest = helm.install(str(CHART), "llama-stack", values, dry_run="server")["manifest"]
     context = pod_spec(one(objects([manifest]), "Deployment"))["securityContext"]
@@ -295,6 +295,16 @@ def test_constraints_without_a_selector_get_the_releases() -> None:
     deployment = one(render({"topologySpreadConstraints": [spread]}), "Deployment")
     selector = deployment["spec"]["selector"]
     assert pod_spec(deployment)["topologySpreadConstraints"] == [{**spread, "labelSelector": selector}]
+
+
+def test_a_network_policy_lets_the_router_in_where_there_is_a_route() -> None:
+    policy: dict[str, Any] = {"openshift": True, "networkPolicy": {"enabled": True}}
+    peers = [
+        one(render(policy, {"route": {"enabled": route}}), "NetworkPolicy")["spec"]["ingress"][0]["from"]
+        for route in (False, True)
+    ]
+    router = {"namespaceSelector": {"matchLabels": {"policy-group.network.openshift.io/ingress": ""}}}
+    assert peers == [[{"podSelector": {}}], [{"podSelector": {}}, router]]
 
 
 @pytest.mark.parametrize(

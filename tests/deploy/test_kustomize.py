@@ -95,3 +95,14 @@ def test_a_change_of_the_run_config_changes_its_name_wherever_it_is_named() -> N
             assert volume["configMap"]["name"] == name
         assert config["immutable"]
     assert len(names) == 2
+
+
+@pytest.mark.parametrize("folder", PAIRS)
+def test_verification_can_be_applied_before_everything_else(folder: str) -> None:
+    """With the selector of docs/deploying.md: what the Job needs and nothing that runs already."""
+    found = kustomize(DEPLOY / "kustomize" / folder)
+    first = [
+        item for item in found if item["metadata"]["labels"].get("app.kubernetes.io/component") in ("config", "verify")
+    ]
+    assert {item["kind"] for item in first} == {"ConfigMap", "Job"}
+    assert [item for item in found if item["kind"] == "ConfigMap" and item not in first] == []
