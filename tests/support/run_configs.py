@@ -98,10 +98,10 @@ FAISS = {
 
 
 def local_files(directory: Path) -> dict[str, Any]:
-    """llama-stack's own provider of files, in a directory."""
+    """Files in a directory."""
     return {
-        "provider_id": "localfs",
-        "provider_type": "inline::localfs",
+        "provider_id": "files",
+        "provider_type": "inline::files",
         "config": {
             "storage_dir": str(directory / "files"),
             "metadata_store": {"backend": "sql_default", "table_name": "files_metadata"},
