@@ -61,8 +61,8 @@ def run(arguments: Sequence[str]) -> None:
     except KitError as error:
         raise SystemExit("\n".join(filter(None, (error.message, error.advice)))) from error
     figures = [
-        Figure("start, beside one without verification", "s", verified, unverified, Target(1.1, of_ratio=True)),
-        Figure("`verify`, beside a start of stock", "s", verify, stock_start, Target(1.2, of_ratio=True)),
+        Figure("start, verified", "s", verified, unverified, Target(1.1, of_ratio=True)),
+        Figure("`verify`", "s", verify, stock_start, Target(1.2, of_ratio=True)),
     ]
     show("Verification of the default run.yaml", figures, conditions, as_json=options.json)
 

@@ -155,6 +155,22 @@ def test_kubernetes_is_told_why_it_does_not_start(loaded: DockerClient, tmp_path
         assert not findings
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"user": "1000650000:0", "read_only": True}, "/data cannot be written: read-only file system"),
+        ({"user": "1234:5678"}, "this process is uid 1234, gid 5678, and /data belongs to 1001:0 with mode 0775"),
+    ],
+)
+def test_verify_says_who_cannot_write_where(loaded: DockerClient, options: dict[str, Any], reason: str) -> None:
+    with _container(loaded, "verify", **options) as container:
+        assert container.wait(timeout=60)["StatusCode"] == 78
+        report = bytes(container.logs()).decode()
+    assert reason in report
+    assert "fsGroup" in report
+    assert "Traceback" not in report
+
+
 def test_kubernetes_is_told_that_the_config_is_missing(loaded: DockerClient, tmp_path: Path) -> None:
     log = tmp_path / "termination-log"
     log.touch()
