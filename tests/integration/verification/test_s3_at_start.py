@@ -48,7 +48,7 @@ def start(folder: Path, server: S3Server, provider_type: str, **config: Any) -> 
     ("provider_type", "config", "message", "advice"),
     [
         ("remote::s3", {}, "S3 bucket 'absent' does not exist", "Create the bucket"),
-        ("remote::s3-files", {}, "absent", "reate the bucket"),
+        ("remote::s3-files", {}, "absent", "Make it"),
         ("remote::s3", {"aws_secret_access_key": "a-wrong-s3cr3t"}, "403", "Check the credentials"),
         ("remote::s3-files", {"aws_secret_access_key": "a-wrong-s3cr3t"}, "", "Check aws_access_key_id"),
         ("remote::s3", {"endpoint_url": "http://127.0.0.1:9"}, "127.0.0.1:9", "Is the service running"),
