@@ -1,9 +1,10 @@
 """`verify`: would this run config start here, or in this image?"""
 
 import argparse
+import contextlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from distribution.command_line import add_config_options
@@ -25,12 +26,12 @@ The run config may be a Kubernetes ConfigMap manifest with a run config in it. E
 def run(arguments: Sequence[str]) -> int:
     """Verify the config that the arguments name and print the verdict; return the exit code."""
     options = _parser().parse_args(arguments)
-    logging.disable()  # what modules log while they are imported is no part of the report
     os.environ.update(options.env)
     argument = options.config or options.config_option
     chosen = choose_config(argument, {} if options.elsewhere else os.environ)
     target = Target(_environment(options), here=not options.elsewhere)
-    verdict = _verdict(chosen, target, options)
+    with _without_logs():
+        verdict = _verdict(chosen, target, options)
     if options.json:
         print(machine_report.as_json(verdict, strict=options.strict))
     elif options.sarif:
@@ -38,6 +39,16 @@ def run(arguments: Sequence[str]) -> int:
     else:
         _print(verdict)
     return OK if verdict.passes(strict=options.strict) else BAD_CONFIG
+
+
+@contextlib.contextmanager
+def _without_logs() -> Iterator[None]:
+    """Keep out of the report what modules log while they are imported."""
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _verdict(chosen: ChosenConfig, target: Target, options: argparse.Namespace) -> Verdict:

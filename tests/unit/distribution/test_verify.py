@@ -31,10 +31,12 @@ KEYS = """
 version image_name apis providers storage backends stores metadata inference conversations server port workers
 tls_keyfile tls_certfile auth provider_config type quota kvstore backend namespace table_name db_path models
 registered_resources provider_id provider_type config module model_id model_type embedding_dimension files
-vector_io vector_stores default_embedding_model default_provider_id telemetry external_providers_dir
+vector_io vector_stores default_embedding_model default_provider_id telemetry external_providers_dir external_apis_dir
+embedding_models persistence kvstore tool_groups access_policy
 """
 TEXTS = """
 inference files vector_io remote::vllm inline::faiss inline::localfs __disabled__ kv_sqlite sql_sqlite
+remote::milvus remote::pgvector remote::trustyai-lmeval inline::rag-runtime inline::milvus remote::tgi kv_mongodb
 kv_default embedding ${env.X} ${env.X:=} ${env.X:+y} ${env.x} ${ /proc/x custom
 """
 SCALARS = st.one_of(
