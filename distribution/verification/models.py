@@ -124,10 +124,15 @@ def unknown_keys(model: type[Any], data: Any, path: KeyPath = ()) -> Iterator[Un
 
 
 def _nearest_key(key: str, candidates: list[str]) -> str | None:
-    """Return the field that was meant: the nearest, or the only one that shares a word, as `url` with `base_url`."""
-    words = set(key.split("_"))
-    sharing = [name for name in candidates if words & set(name.split("_"))]
+    """Return the field that was meant: the nearest, or the only one that shares half its words (`url`, `base_url`)."""
+    sharing = [name for name in candidates if _shared_words(key, name) >= 0.5]
     return nearest(key, candidates) or (sharing[0] if len(sharing) == 1 else None)
+
+
+def _shared_words(one: str, other: str) -> float:
+    """Return the share of words in the longer name that both have."""
+    words, others = set(one.split("_")), set(other.split("_"))
+    return len(words & others) / max(len(words), len(others))
 
 
 def field_at(model: Any, path: KeyPath) -> FieldInfo | None:
