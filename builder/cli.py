@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from builder import paths, platforms, progress, tags
@@ -192,13 +192,15 @@ def _run(arguments: list[str]) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep state here (default: build/data/NAME-TAG)")
     parser.add_argument("--env", action="append", default=[], metavar="NAME[=VALUE]", help="for run.yaml's ${env.NAME}")
     options = parser.parse_args(arguments)
-    environment = {}
-    for item in options.env:
-        name, equals, value = item.partition("=")
-        environment[name] = value if equals else os.environ.get(name, "")
     from builder.commands import run as runner
 
-    runner.run(tags.parse(options.tag), options.port, options.data, environment)
+    runner.run(tags.parse(options.tag), options.port, options.data, _variables(options.env))
+
+
+def _variables(items: Iterable[str]) -> dict[str, str]:
+    """Read NAME=VALUE, and NAME for the value it has here."""
+    pairs = (item.partition("=") for item in items)
+    return {name: value if equals else os.environ.get(name, "") for name, equals, value in pairs}
 
 
 def _verify(arguments: list[str]) -> int:
@@ -220,8 +222,9 @@ def _verify(arguments: list[str]) -> int:
         "--env-file",
         type=Path,
         metavar="FILE",
-        help="the target's environment, NAME=VALUE lines; without it variables are taken as unknown",
+        help="the target's environment, NAME=VALUE lines; without it and --env variables are taken as unknown",
     )
+    add("--env", action="append", default=[], metavar="NAME[=VALUE]", help="one variable of the target's environment")
     add("--with", action="append", default=[], dest="added", metavar="API=TYPE", help="as for the build")
     add("--without", action="append", default=[], dest="removed", metavar="API=TYPE", help="as for the build")
     passed_on = {"--probe": "connect to each remote service too, 3 s at most", "--strict": "fail on warnings as well"}
@@ -237,6 +240,7 @@ def _verify(arguments: list[str]) -> int:
         verify.Options(
             config=options.config,
             environment_file=options.env_file,
+            environment=_variables(options.env),
             added=tuple(options.added),
             removed=tuple(options.removed),
             passed_on=tuple(options.passed_on),

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder import command, environment_files, paths, payload, run_configs, sandbox, staging
@@ -24,10 +25,14 @@ _OF_THE_TERMINAL = ("TERM", "NO_COLOR")
 
 @dataclass(frozen=True)
 class Options:
-    """What to verify. `passed_on` are options of the image's own `verify`."""
+    """What to verify. `passed_on` are options of the image's own `verify`.
+
+    The environment is the target's; where neither a file nor a variable is given, nobody knows it.
+    """
 
     config: Path
     environment_file: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     passed_on: tuple[str, ...] = ()
@@ -36,13 +41,18 @@ class Options:
 def verify(options: Options) -> int:
     """Print the report and return the exit code: 0 if the config can be served, 78 if not."""
     config = run_configs.content(options.config)
-    variables = environment_files.read(options.environment_file) if options.environment_file else None
+    variables = environment_files.read(options.environment_file) if options.environment_file else {}
+    variables |= options.environment
     with staging.alone(), tempfile.TemporaryDirectory(prefix="llama-stack-") as scratch:
         work = Path(scratch)
         (work / _CONFIG).write_bytes(config)
-        if variables is not None:
+        if _environment_is_known(options):
             (work / _VARIABLES).write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
         return _run(staging.whole_tree(options.added, options.removed), work, options)
+
+
+def _environment_is_known(options: Options) -> bool:
+    return bool(options.environment_file or options.environment)
 
 
 def _run(tree: Stage, work: Path, options: Options) -> int:
@@ -71,6 +81,6 @@ def _run(tree: Stage, work: Path, options: Options) -> int:
 
 def _arguments(place: str, options: Options) -> list[str]:
     words = ["verify", f"{place}/{_CONFIG}", "--shown-as", paths.shown(options.config), "--elsewhere"]
-    if options.environment_file:
+    if _environment_is_known(options):
         words += ["--env-file", f"{place}/{_VARIABLES}"]
     return [*words, *options.passed_on]

@@ -141,7 +141,10 @@ def distribution_config(name: str) -> Path | None:
     """Return the run config of one of llama-stack's own distributions, as in `llama stack run starter`."""
     try:
         return resolve_config_or_distro(name)
-    except ValueError:
+    except (
+        ValueError,
+        OSError,
+    ):  # the latter where nothing has been built: upstream lists a directory that is not there
         return None
 
 

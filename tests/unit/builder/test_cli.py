@@ -119,11 +119,11 @@ def test_verify_takes_the_kits_own_run_config_and_gives_its_verdict(monkeypatch:
 
     monkeypatch.setattr(verify, "verify", answer)
     assert cli.run(["verify"]) == 78
-    line = "--config a.yaml --env-file b.env --with c=d --strict --json --probe"
+    line = "--config a.yaml --env-file b.env --env A=1 --with c=d --strict --json --probe"
     assert cli.run(["verify", *line.split()]) == 78
     assert asked == [
         verify.Options(paths.RUN_CONFIG),
-        verify.Options(Path("a.yaml"), Path("b.env"), ("c=d",), (), ("--strict", "--json", "--probe")),
+        verify.Options(Path("a.yaml"), Path("b.env"), {"A": "1"}, ("c=d",), (), ("--strict", "--json", "--probe")),
     ]
 
 
