@@ -43,7 +43,7 @@ def directory(path: str, mode: int = 0o755, user: int = 0, group: int = 0) -> En
 
 
 def directories_to(*paths: str) -> Iterator[Entry]:
-    """These directories and those above them, outermost first, each once: Docker refuses a layer that repeats a path."""
+    """These directories and those above them, outermost first, each once: Docker refuses a layer that repeats one."""
     seen = set()
     for path in paths:
         parts = path.split("/")
