@@ -31,14 +31,13 @@ ENTRYPOINT = ("python", "-m", "distribution")
 
 def code(site_packages: str) -> Iterator[Entry]:
     """The distribution and the providers, the path file that makes every Python know them, and the state directory."""
-    yield from entries.directories_to(HOME)
+    yield from entries.directories_to(HOME, site_packages)
     for package in ("distribution", "providers"):
         for entry in entries.below(paths.ROOT, package):
             if entry.kind is Kind.DIRECTORY and not entry.path.endswith("__pycache__"):
                 yield entries.directory(f"{HOME}/{entry.path}")
             elif entry.path.endswith(".py"):
                 yield entries.file(f"{HOME}/{entry.path}", entry.content)
-    yield from entries.directories_to(site_packages)
     relative = os.path.relpath(f"/{HOME}", f"/{site_packages}")  # also right in a tree that lies elsewhere
     yield entries.file(f"{site_packages}/{PATH_FILE}", f"{relative}\nimport distribution.hooks\n".encode())
     yield entries.directory(DATA, 0o775, user=1001)

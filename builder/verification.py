@@ -20,6 +20,9 @@ from builder.errors import KitError
 from builder.manifest import Manifest
 from builder.servers import Server
 
+_http = requests.Session()
+_http.trust_env = False  # the server is on this machine: past any proxy
+
 START_SECONDS = 120
 """How long the server may take to become healthy; about three on an idle machine."""
 
@@ -102,7 +105,7 @@ def _wait_until_healthy(server: Server, started: float) -> str:
         if address is None:
             raise KitError(f"the server ended before it was healthy; its log ends with\n{last_lines(server.log())}")
         try:
-            if requests.get(f"{address}/v1/health", timeout=5).ok:
+            if _http.get(f"{address}/v1/health", timeout=5).ok:
                 return address
         except requests.RequestException:
             pass  # not listening yet
@@ -111,14 +114,14 @@ def _wait_until_healthy(server: Server, started: float) -> str:
 
 
 def _get(address: str, path: str) -> Any:
-    response = requests.get(address + path, timeout=30)
+    response = _http.get(address + path, timeout=30)
     response.raise_for_status()
     return response.json()
 
 
 def _use_prompts(address: str) -> None:
     wanted = {"prompt": "Say {{word}}", "variables": ["word"]}
-    created = requests.post(f"{address}/v1/prompts", json=wanted, timeout=30)
+    created = _http.post(f"{address}/v1/prompts", json=wanted, timeout=30)
     created.raise_for_status()
     read = _get(address, f"/v1/prompts/{created.json()['prompt_id']}")
     if read["prompt"] != wanted["prompt"]:
@@ -128,14 +131,14 @@ def _use_prompts(address: str) -> None:
 def _use_files(address: str) -> None:
     content = b"verification"
     upload = {"file": ("verification.txt", io.BytesIO(content))}
-    created = requests.post(f"{address}/v1/files", files=upload, data={"purpose": "assistants"}, timeout=30)
+    created = _http.post(f"{address}/v1/files", files=upload, data={"purpose": "assistants"}, timeout=30)
     created.raise_for_status()
     path = f"{address}/v1/files/{created.json()['id']}"
-    read = requests.get(f"{path}/content", timeout=30)
+    read = _http.get(f"{path}/content", timeout=30)
     read.raise_for_status()
     if read.content != content:
         raise KitError(f"a file of {len(content)} bytes came back with {len(read.content)}")
-    requests.delete(path, timeout=30).raise_for_status()
+    _http.delete(path, timeout=30).raise_for_status()
 
 
 def _rows(manifest: Manifest, served: list[dict[str, Any]]) -> Iterable[Row]:

@@ -91,8 +91,7 @@ class ImageBase:
         home, version = program.rpartition("/")[0], self.found.version
         settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {version}\n"
         return [
-            *entries.directories_to(self.scripts),
-            *entries.directories_to(self.site_packages),
+            *entries.directories_to(self.scripts, self.site_packages),
             entries.file(f"{HOME}/pyvenv.cfg", settings.encode()),
             entries.link(f"{self.scripts}/python", program),
             entries.link(f"{self.scripts}/python3", "python"),

@@ -42,11 +42,16 @@ def directory(path: str, mode: int = 0o755, user: int = 0, group: int = 0) -> En
     return Entry(path, Kind.DIRECTORY, mode, user=user, group=group)
 
 
-def directories_to(path: str) -> Iterator[Entry]:
-    """The directory `path` and those above it, outermost first."""
-    parts = path.split("/")
-    for count in range(1, len(parts) + 1):
-        yield directory("/".join(parts[:count]))
+def directories_to(*paths: str) -> Iterator[Entry]:
+    """These directories and those above them, outermost first, each once: Docker refuses a layer that repeats one."""
+    seen = set()
+    for path in paths:
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            above = "/".join(parts[:count])
+            if above not in seen:
+                seen.add(above)
+                yield directory(above)
 
 
 def file(path: str, content: bytes | Path, mode: int = 0o644) -> Entry:

@@ -2,7 +2,7 @@
 
 import subprocess
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -30,8 +30,9 @@ def expected(built: BuiltImage) -> Files:
 def _compare(archive: Path, expected: Files) -> None:
     with tarfile.open(archive) as opened:
         found = {path: facts for path, facts in image_files.of_tar(opened) if not path.startswith(ENGINES_OWN)}
-    assert found.keys() == expected.keys()
-    assert [path for path in found if found[path] != expected[path]] == []
+    implied = {str(parent) for path in expected for parent in PurePosixPath(path).parents}
+    assert found.keys() - expected.keys() <= implied  # a layer need not name the folders above its files
+    assert [path for path in expected if found.get(path) != expected[path]] == []
 
 
 def test_it_lints_clean() -> None:
@@ -65,7 +66,7 @@ def test_docker_builds_the_same_files(
 def test_podman_builds_the_same_files(built: BuiltImage, expected: Files, podman: Podman, tmp_path: Path) -> None:
     again = image.build(paths.ROOT, tmp_path / "again.tar")  # the command that the Containerfile asks for
     assert again.digest == built.digest
-    podman.run("build", "--file", paths.ROOT / containerfile.FILE, "--tag", "by-podman:1", paths.ROOT)
+    podman.run("build", "--layers=false", "--file", paths.ROOT / containerfile.FILE, "--tag", "by-podman:1", paths.ROOT)
     assert podman.run("run", "--rm", "--user", "1000650000:0", "by-podman:1", "id", "-u").stdout == "1000650000\n"
     podman.run("create", "--name", "files", "by-podman:1")
     podman.run("export", "--output", tmp_path / "files.tar", "files")
