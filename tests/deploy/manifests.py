@@ -58,11 +58,16 @@ def notes(*sources: Path | Mapping[str, Any]) -> str:
 
 
 def kustomize(folder: Path) -> list[Object]:
+    """Build a kustomization with kubectl and read its objects."""
+    return objects([kustomized(folder)])
+
+
+def kustomized(folder: Path) -> str:
     """Build a kustomization with kubectl."""
     kubectl = Path(sys.executable).with_name("kubectl")
     done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    return objects([done.stdout])
+    return done.stdout
 
 
 def objects(texts: Iterable[str]) -> list[Object]:

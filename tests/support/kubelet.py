@@ -107,6 +107,9 @@ def play(
         podman.run("pod", "rm", "--force", "--time", "0", name)
         for volume in pod["spec"]["volumes"]:
             podman.run("volume", "rm", _volume(volume), check=False)
+        for other in others:
+            if other["kind"] == "Secret":
+                podman.run("secret", "rm", other["metadata"]["name"], check=False)
 
 
 def _is_claim(item: dict[str, Any]) -> bool:

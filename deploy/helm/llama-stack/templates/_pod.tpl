@@ -82,7 +82,7 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 command:
 - sh
 - -c
-- cat /etc/ssl/certs/ca-certificates.crt "/etc/private-ca/$KEY" > /etc/ca-bundle/ca.crt
+- cat "$(python -m certifi)" "/etc/private-ca/$KEY" > /etc/ca-bundle/ca.crt
 env:
 - name: KEY
   value: {{ .Values.caBundle.key | quote }}
