@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -26,6 +27,15 @@ def shipped_providers(manifest: Path = MANIFEST) -> list[ShippedProvider]:
         for api, entries in document["distribution_spec"]["providers"].items()
         for entry in entries
     ]
+
+
+@cache
+def shipped_module(api: str, provider_type: str) -> str | None:
+    """Return the package of an external provider that this image ships, so that configs need not name it."""
+    for provider in shipped_providers():
+        if (provider.api, provider.provider_type) == (api, provider_type):
+            return provider.module
+    return None
 
 
 def as_table(providers: list[ShippedProvider]) -> str:

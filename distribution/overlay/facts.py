@@ -86,15 +86,6 @@ def shipped_types(api: str) -> tuple[str, ...]:
     return tuple(provider.provider_type for provider in shipped_providers() if provider.api == api)
 
 
-@cache
-def shipped_module(api: str, provider_type: str) -> str | None:
-    """Return the package of an external provider that this image ships, so that configs need not name it."""
-    for provider in shipped_providers():
-        if (provider.api, provider.provider_type) == (api, provider_type):
-            return provider.module
-    return None
-
-
 def external_specs(package: str) -> list[ProviderSpec]:
     """Return what an external provider's package offers. Raises whatever importing it raises."""
     specs = importlib.import_module(f"{package}.provider").get_provider_spec()

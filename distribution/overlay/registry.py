@@ -5,6 +5,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from distribution.shipped import shipped_module
+
 OWN_MODULES = Path(__file__).resolve().parents[2] / "providers" / "registry"
 DISABLED = "__disabled__"
 
@@ -21,9 +23,13 @@ def change_registry(module: ModuleType) -> None:
     module.INTERNAL_APIS.discard(module.Api.prompts)
 
     def get_external_providers_from_module(registry: Any, config: Any, building: bool) -> Any:
-        # Upstream imports the package of every external provider, of those that are off as well.
+        # Upstream imports the package of every external provider, of those that are off as well, and knows
+        # none that its entry does not name.
         if not building:
-            on = {api: [one for one in entries if is_on(one)] for api, entries in config.providers.items()}
+            on = {
+                api: [_with_module(api, provider) for provider in providers if is_on(provider)]
+                for api, providers in config.providers.items()
+            }
             config = config.model_copy(update={"providers": on})
         return from_modules(_with_added(registry), config, building)
 
@@ -40,6 +46,11 @@ def change_registry(module: ModuleType) -> None:
 def is_on(provider: Any) -> bool:
     """Tell whether a provider of a run config is not switched off, as by a variable that is not set."""
     return bool(provider.provider_id) and provider.provider_id != DISABLED
+
+
+def _with_module(api: str, provider: Any) -> Any:
+    module = provider.module or shipped_module(api, provider.provider_type)
+    return provider.model_copy(update={"module": module})
 
 
 def _with_added(registry: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distribution.overlay import facts
+from distribution.shipped import shipped_module
 from distribution.verification import external_directories, models, packages, resources, schema, suggestions
 from distribution.verification.external_directories import External
 from distribution.verification.findings import Finding, KeyPath, Severity
@@ -106,7 +107,7 @@ def _switched_off(subject: Subject, provider: ConfiguredProvider) -> Finding:
 def _provider(
     subject: Subject, provider: ConfiguredProvider, resolved: list[Resolved], external: External
 ) -> Iterator[Finding]:
-    module = provider.module or facts.shipped_module(provider.api, provider.provider_type)
+    module = provider.module or shipped_module(provider.api, provider.provider_type)
     if module:
         yield from _external_provider(subject, provider, module, resolved)
         return
@@ -231,7 +232,7 @@ def _config_of_the_type_meant(subject: Subject, provider: ConfiguredProvider) ->
     meant = [known for known in facts.shipped_types(provider.api) if _name(known) == _name(provider.provider_type)]
     if len(meant) != 1:
         return
-    package = facts.shipped_module(provider.api, meant[0])
+    package = shipped_module(provider.api, meant[0])
     try:
         specs = facts.external_specs(package) if package else list(facts.registry()[provider.api].values())
         spec = next(spec for spec in specs if spec.provider_type == meant[0])
