@@ -21,9 +21,15 @@ from tests.support.podman import Podman
 REPOSITORY, _, VERSION = TAG.partition(":")
 IMAGE = {"image": {"repository": f"docker.io/library/{REPOSITORY}", "tag": VERSION}}
 OPENSHIFT_UID = 1000650000
-GOOD: dict[str, Any] = {"runConfig": {"registered_resources": {"tool_groups": []}}}
+# The default run config serves sqlite-vec too.
+FAISS = {
+    "provider_id": "faiss",
+    "provider_type": "inline::faiss",
+    "config": {"persistence": {"backend": "kv_default", "namespace": "vector_io::faiss"}},
+}
+GOOD: dict[str, Any] = {"runConfig": {"providers": {"vector_io": [FAISS]}}}
 BAD = {"runConfig": {"vector_stores": {"default_provider_id": "nowhere"}}}
-REASON = "default_provider_id"
+REASON = "`nowhere`"
 
 type Play = Callable[..., AbstractContextManager[RunningPod]]
 
@@ -62,9 +68,10 @@ def healthy(pod: RunningPod, scheme: str = "http", verify: str | bool = True) ->
             return address
 
 
-def tool_groups(address: str) -> int:
-    """How many tool groups there are: none with the GOOD config, two with the default."""
-    return len(requests.get(f"{address}/v1/toolgroups", timeout=30).json()["data"])
+def vector_stores(address: str) -> int:
+    """How many providers of vector stores there are: one with the GOOD config, two with the default."""
+    providers = requests.get(f"{address}/v1/providers", timeout=30).json()["data"]
+    return len([provider for provider in providers if provider["api"] == "vector_io"])
 
 
 @pytest.mark.parametrize("uid", [None, OPENSHIFT_UID], ids=["kubernetes", "openshift"])
@@ -73,7 +80,7 @@ def test_a_good_configmap_is_served_and_state_outlives_the_pod(play: Play, uid: 
     deployment = one(found, "Deployment")
     with play("good", deployment, found, uid) as pod:
         address = healthy(pod)
-        assert tool_groups(address) == 0
+        assert vector_stores(address) == 1
         assert (pod.run("id", "-u").strip(), pod.run("id", "-g").strip()) == (str(uid or 1001), "0")
         assert "Read-only" in pod.run("sh", "-c", "touch /opt/x 2>&1 || true")
         created = requests.post(f"{address}/v1/prompts", json={"prompt": "Hello"}, timeout=30).json()
@@ -102,9 +109,9 @@ def test_an_upgrade_of_embedded_stores_is_verified_before_the_pod_is_replaced(pl
         with play("hook-bad", one(bad, "Job", hook=True), [item for item in bad if is_hook(item)]) as job:
             assert job.wait() == 78
             assert REASON in job.logs()
-        assert tool_groups(address) == 2, "the old pod serves"
+        assert vector_stores(address) == 2, "the old pod serves"
         serving.restart()
-        assert tool_groups(healthy(serving)) == 2, "and does so when it is started again"
+        assert vector_stores(healthy(serving)) == 2, "and does so when it is started again"
 
         good = render(IMAGE, GOOD)
         with play("hook-good", one(good, "Job", hook=True), [item for item in good if is_hook(item)]) as job:
@@ -112,7 +119,7 @@ def test_an_upgrade_of_embedded_stores_is_verified_before_the_pod_is_replaced(pl
     # Recreate: the old pod has gone before the new one starts.
     with play("new", one(good, "Deployment"), good) as pod:
         address = healthy(pod)
-        assert tool_groups(address) == 0
+        assert vector_stores(address) == 1
         prompt = requests.get(f"{address}/v1/prompts/{created['prompt_id']}", timeout=30).json()
         assert prompt["prompt"] == "Hello"
 
@@ -133,14 +140,14 @@ def test_an_upgrade_of_shared_stores_leaves_the_old_pods_serving_until_new_ones_
         with play("bad", one(bad, "Deployment"), bad) as pod:
             assert REASON in pod.logs("verify") + pod.output
             assert pod.exit_code is None, "it was never started"
-            assert tool_groups(address) == 2
+            assert vector_stores(address) == 2
             # Both ConfigMaps are there, as the chart keeps them.
             serving.restart()
             address = healthy(serving)
-            assert tool_groups(address) == 2
+            assert vector_stores(address) == 2
         with play("new", one(good, "Deployment"), good) as pod:
-            assert tool_groups(healthy(pod)) == 0
-            assert tool_groups(address) == 2, "both serve until the old one is asked to go"
+            assert vector_stores(healthy(pod)) == 1
+            assert vector_stores(address) == 2, "both serve until the old one is asked to go"
 
 
 def test_tls_tokens_and_a_private_ca(play: Play) -> None:
@@ -211,7 +218,7 @@ esac
 def test_the_operators_pod_serves(play: Play) -> None:
     found = kustomize(DEPLOY / "operator")
     with play("operator", _operators_deployment(found), found) as pod:
-        assert tool_groups(healthy(pod)) == 2
+        assert vector_stores(healthy(pod)) == 2
 
 
 def test_the_operators_pod_refuses_a_bad_config(play: Play) -> None:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.support.podman import Podman
 
 NOT_PODMANS = ("ports", "startupProbe", "readinessProbe", "livenessProbe", "lifecycle")
@@ -68,8 +66,8 @@ class RunningPod:
         return done.stdout
 
     def restart(self) -> None:
-        """Start its containers anew, volumes mounted anew."""
-        self.podman.run("pod", "restart", self.name)
+        """Start its container anew, as a kubelet does when it has crashed."""
+        self.podman.run("restart", f"{self.name}-{self.container}")
 
     def _inspect(self, kind: str, name: str) -> dict[str, Any]:
         done = self.podman.run(kind, "inspect", name, check=False)
@@ -99,7 +97,8 @@ def play(
     # A claim that is bound already is left alone.
     others = [other for other in others if not (_is_claim(other) and _exists(podman, other["metadata"]["name"]))]
     manifest = podman.directory / f"{name}.yaml"
-    manifest.write_text(yaml.safe_dump_all([*others, pod]), encoding="utf-8")
+    # JSON is YAML too, and the one that Podman's splitter of documents reads right whatever is in a text.
+    manifest.write_text("\n---\n".join(json.dumps(item) for item in [*others, pod]), encoding="utf-8")
     done = podman.run("kube", "play", manifest, check=False)
     try:
         yield RunningPod(podman, name, pod["spec"]["containers"][0]["name"], message, done.stdout + done.stderr)
@@ -143,6 +142,9 @@ def _pod(name: str, template: dict[str, Any], message: Path, uid: int | None) ->
     for named in [*spec["volumes"], *mounts]:
         if named["name"] in own:
             named["name"] = f"{name}-{named['name']}"
+    for volume in spec["volumes"]:
+        if "secret" in volume:
+            volume["secret"].setdefault("optional", False)  # Podman 4.3 crashes where it is left out
     spec["containers"][0]["volumeMounts"].append({"name": "message", "mountPath": MESSAGE})
     spec["volumes"].append({"name": "message", "hostPath": {"path": str(message), "type": "File"}})
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
