@@ -101,7 +101,7 @@ def test_an_upgrade_of_embedded_stores_is_verified_before_the_pod_is_replaced(pl
         bad = render(IMAGE, BAD)
         with play("hook-bad", one(bad, "Job", hook=True), [item for item in bad if is_hook(item)]) as job:
             assert job.wait() == 78
-            assert REASON in job.logs()
+            assert REASON in job.termination_message
         assert tool_groups(address) == 2, "the old pod serves"
         serving.restart()
         assert tool_groups(healthy(serving)) == 2, "and does so when it is started again"
