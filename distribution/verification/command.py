@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from distribution import termination_log
 from distribution.command_line import add_config_options
 from distribution.config_search import ChosenConfig, choose_config
 from distribution.errors import BAD_CONFIG, BAD_FILE, OK, UserError
@@ -38,7 +39,10 @@ def run(arguments: Sequence[str]) -> int:
         print(machine_report.as_sarif(verdict))
     else:
         _print(verdict)
-    return OK if verdict.passes(strict=options.strict) else BAD_CONFIG
+    if verdict.passes(strict=options.strict):
+        return OK
+    termination_log.write(text_report.termination_message(verdict))
+    return BAD_CONFIG
 
 
 @contextlib.contextmanager

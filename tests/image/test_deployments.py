@@ -108,7 +108,7 @@ def test_an_upgrade_of_embedded_stores_is_verified_before_the_pod_is_replaced(pl
         bad = render(IMAGE, BAD)
         with play("hook-bad", one(bad, "Job", hook=True), [item for item in bad if is_hook(item)]) as job:
             assert job.wait() == 78
-            assert REASON in job.logs()
+            assert REASON in job.termination_message
         assert vector_stores(address) == 2, "the old pod serves"
         serving.restart()
         assert vector_stores(healthy(serving)) == 2, "and does so when it is started again"
