@@ -191,8 +191,7 @@ def test_tls_tokens_and_a_private_ca(play: Play) -> None:
         assert bundle.count("BEGIN CERTIFICATE") > 50, "the public CAs are there too"
 
 
-OPERATOR_START = r"""
-set -e
+OPERATOR_START = r"""set -e
 VERSION_CODE=$(python -c "
 import sys
 from importlib.metadata import version

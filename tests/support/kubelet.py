@@ -3,6 +3,7 @@
 What Podman knows nothing of is done here: termination messages, and that nothing is published on the host.
 """
 
+import base64
 import json
 import time
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,7 @@ class RunningPod:
     podman: Podman
     name: str
     container: str
+    manifest: Path
     message: Path
     output: str
 
@@ -66,8 +68,9 @@ class RunningPod:
         return done.stdout
 
     def restart(self) -> None:
-        """Start its container anew, as a kubelet does when it has crashed."""
-        self.podman.run("restart", f"{self.name}-{self.container}")
+        """Start it anew from the same manifest, as on another node."""
+        done = self.podman.run("kube", "play", "--replace", self.manifest, check=False)
+        assert done.returncode == 0, done.stderr
 
     def _inspect(self, kind: str, name: str) -> dict[str, Any]:
         done = self.podman.run(kind, "inspect", name, check=False)
@@ -94,14 +97,20 @@ def play(
     message.touch()
     message.chmod(0o666)
     pod = _pod(name, template, message, uid)
+    others = list(others)
+    for volume in pod["spec"]["volumes"]:
+        if secret := volume.pop("secret", None):
+            folder = _laid_out(podman.directory / f"{name}.{volume['name']}", secret["secretName"], others)
+            volume["hostPath"] = {"path": str(folder), "type": "Directory"}
     # A claim that is bound already is left alone.
     others = [other for other in others if not (_is_claim(other) and _exists(podman, other["metadata"]["name"]))]
     manifest = podman.directory / f"{name}.yaml"
-    # JSON is YAML too, and the one that Podman's splitter of documents reads right whatever is in a text.
-    manifest.write_text("\n---\n".join(json.dumps(item) for item in [*others, pod]), encoding="utf-8")
+    _write(manifest, [*others, pod])
     done = podman.run("kube", "play", manifest, check=False)
+    _write(manifest, [*(other for other in others if not _is_claim(other)), pod])  # for when it is started anew
     try:
-        yield RunningPod(podman, name, pod["spec"]["containers"][0]["name"], message, done.stdout + done.stderr)
+        container = pod["spec"]["containers"][0]["name"]
+        yield RunningPod(podman, name, container, manifest, message, done.stdout + done.stderr)
     finally:
         podman.run("pod", "rm", "--force", "--time", "0", name)
         for volume in pod["spec"]["volumes"]:
@@ -109,6 +118,22 @@ def play(
         for other in others:
             if other["kind"] == "Secret":
                 podman.run("secret", "rm", other["metadata"]["name"], check=False)
+
+
+def _laid_out(folder: Path, secret: str, objects: Iterable[dict[str, Any]]) -> Path:
+    """Write the files of a Secret: Podman 4.3 mounts them as they are in the manifest, in base64."""
+    folder.mkdir(exist_ok=True)
+    for found in objects:
+        if found["kind"] == "Secret" and found["metadata"]["name"] == secret:
+            for key, value in found["data"].items():
+                (folder / key).write_bytes(base64.b64decode(value))
+                (folder / key).chmod(0o644)
+    return folder
+
+
+def _write(manifest: Path, items: Iterable[dict[str, Any]]) -> None:
+    # JSON is YAML too, and the one that Podman's splitter of documents reads right whatever is in a text.
+    manifest.write_text("\n---\n".join(json.dumps(item) for item in items), encoding="utf-8")
 
 
 def _is_claim(item: dict[str, Any]) -> bool:
@@ -123,8 +148,7 @@ def _volume(volume: dict[str, Any]) -> str:
     """What Podman calls a pod's volume that is not to outlive it; nothing for a claim."""
     if "persistentVolumeClaim" in volume:
         return ""
-    kinds = {"configMap": "name", "secret": "secretName"}
-    return next((str(volume[kind][key]) for kind, key in kinds.items() if kind in volume), str(volume["name"]))
+    return str(volume["configMap"]["name"] if "configMap" in volume else volume["name"])
 
 
 def _pod(name: str, template: dict[str, Any], message: Path, uid: int | None) -> dict[str, Any]:
@@ -142,9 +166,6 @@ def _pod(name: str, template: dict[str, Any], message: Path, uid: int | None) ->
     for named in [*spec["volumes"], *mounts]:
         if named["name"] in own:
             named["name"] = f"{name}-{named['name']}"
-    for volume in spec["volumes"]:
-        if "secret" in volume:
-            volume["secret"].setdefault("optional", False)  # Podman 4.3 crashes where it is left out
     spec["containers"][0]["volumeMounts"].append({"name": "message", "mountPath": MESSAGE})
     spec["volumes"].append({"name": "message", "hostPath": {"path": str(message), "type": "File"}})
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
