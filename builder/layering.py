@@ -64,8 +64,8 @@ def _wheel_layers(stage: Stage, store: BlobStore) -> Iterator[Layer]:
     for name in sorted(groups, key=lambda group: (group == OTHER, group)):
         versions = " ".join(f"{wheel.name}=={wheel.version}" for wheel in groups[name])
         base = stage.base
-        where = f"{stage.platform.name} python{base.python_version} {base.python} {base.site_packages}"
-        key = f"{versions} {where} {own_digest()}"
+        place = f"{base.python} -> {base.interpreter} {base.site_packages}"
+        key = f"{versions} {stage.platform.name} python{base.python_version} {place} {own_digest()}"
         yield store.layer(name, key, lambda name=name: content(name))  # type: ignore[misc]
 
 
