@@ -27,6 +27,7 @@ HOOKED = {
     "llama_stack.providers.utils.kvstore.postgres.postgres": "storage.change_postgres",
     "llama_stack.providers.utils.kvstore.redis.redis": "storage.change_redis",
     "llama_stack.providers.utils.memory.openai_vector_store_mixin": "replicas.change_vector_stores",
+    "llama_stack.providers.utils.responses.responses_store": "storage.change_responses_store",
     "uvicorn.config": "changes.change_uvicorn_config",
     "uvicorn.supervisors.multiprocess": "changes.change_uvicorn_workers",
 }

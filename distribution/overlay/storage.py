@@ -59,7 +59,19 @@ def change_completions_store(module: ModuleType) -> None:
 
     On PostgreSQL upstream leaves that to workers that it starts in the event loop of the start, where they die.
     """
-    module.InferenceStore.enable_write_queue = property(lambda self: False, lambda self, wanted: None)
+    _without_write_queue(module.InferenceStore)
+
+
+def change_responses_store(module: ModuleType) -> None:
+    """llama_stack.providers.utils.responses.responses_store: know that there is no queue of writes any more.
+
+    Upstream asks for this and sets it for SQLite only, so that agents do not start on PostgreSQL.
+    """
+    _without_write_queue(module.ResponsesStore)
+
+
+def _without_write_queue(store: Any) -> None:
+    store.enable_write_queue = property(lambda self: False, lambda self, wanted: None)
 
 
 def _reconnecting(

@@ -4,18 +4,10 @@ import asyncio
 
 from llama_stack.providers.datatypes import HealthResponse, HealthStatus
 from llama_stack.providers.inline.agents.meta_reference.agents import MetaReferenceAgentsImpl
-from llama_stack.providers.utils.kvstore import kvstore_impl
-from llama_stack.providers.utils.responses.responses_store import ResponsesStore
 
 from providers.agents.responses import Responses
 
 HEALTH_TIMEOUT = 2.0  # seconds
-
-
-class _ResponsesStore(ResponsesStore):
-    # Upstream asks for this and sets it for SQLite only, so that agents do not start on PostgreSQL. There is no
-    # queue any more: a response is stored when it is acknowledged.
-    enable_write_queue = False
 
 
 class AgentsProvider(MetaReferenceAgentsImpl):
@@ -23,10 +15,7 @@ class AgentsProvider(MetaReferenceAgentsImpl):
 
     async def initialize(self) -> None:
         """Open the stores."""
-        persistence = self.config.persistence
-        self.persistence_store = await kvstore_impl(persistence.agent_state)
-        self.responses_store = _ResponsesStore(persistence.responses, self.policy)
-        await self.responses_store.initialize()  # type: ignore[no-untyped-call]
+        await super().initialize()
         self.openai_responses_impl = Responses(
             inference_api=self.inference_api,
             tool_groups_api=self.tool_groups_api,
