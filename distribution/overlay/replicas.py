@@ -57,9 +57,11 @@ def change_routing(module: ModuleType) -> None:
 
     @functools.wraps(route)
     async def get_provider_impl(self: Any, routing_key: str, provider_id: str | None = None) -> Any:
-        if not any(identifier == routing_key for _, identifier in self.dist_registry.cache):
+        try:
+            return await route(self, routing_key, provider_id)
+        except ValueError:  # not in the cache that upstream routes by
             await self.dist_registry.get_all()
-        return await route(self, routing_key, provider_id)
+            return await route(self, routing_key, provider_id)
 
     table.get_provider_impl = get_provider_impl
 
