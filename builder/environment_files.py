@@ -1,9 +1,9 @@
 """Environment files, as `docker run --env-file` reads them."""
 
-import os
 from pathlib import Path
 
 from builder.errors import UserFileError
+from distribution.environment_file import BadEnvironmentFile, variables
 
 
 def read(path: Path) -> dict[str, str]:
@@ -11,20 +11,15 @@ def read(path: Path) -> dict[str, str]:
 
     Raises UserFileError with the line, never with what is in it: that may be a secret.
     """
+    found = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserFileError(path, f"cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
-    variables = {}
-    for number, line in enumerate(lines, start=1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        name, equals, value = text.partition("=")
-        if not name or " " in name:
-            raise UserFileError(path, "is not NAME=VALUE", "correct the line", line=number)
-        value = value if equals else os.environ.get(name, "")
-        if "\n" in value:
-            raise UserFileError(path, f"{name} has several lines in this environment", "write NAME=VALUE", line=number)
-        variables[name] = value
-    return variables
+        for number, name, value in variables(path):
+            if "\n" in value:
+                message = f"{name} has several lines in this environment"
+                raise UserFileError(path, message, "write NAME=VALUE", line=number)
+            found[name] = value
+    except BadEnvironmentFile as error:
+        if error.line is None:
+            raise UserFileError(path, f"cannot be read: {error}") from error
+        raise UserFileError(path, str(error), "correct the line", line=error.line) from error
+    return found

@@ -10,6 +10,7 @@ from pathlib import Path
 from distribution import termination_log
 from distribution.command_line import add_config_options
 from distribution.config_search import ChosenConfig, choose_config
+from distribution.environment_file import BadEnvironmentFile, variables
 from distribution.errors import BAD_CONFIG, BAD_FILE, OK, UserError
 from distribution.verification import machine_report, manifests, text_report
 from distribution.verification.findings import Finding
@@ -83,20 +84,11 @@ def _environment(options: argparse.Namespace) -> Mapping[str, str] | None:
 def read_environment_file(path: Path) -> dict[str, str]:
     """Read NAME=VALUE lines as `docker run --env-file` does. Raises UserError with exit code 65."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The environment file {path} cannot be read: {error}.", BAD_FILE) from error
-    variables = {}
-    for number, line in enumerate(lines, start=1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        name, equals, value = text.partition("=")
-        if not name or " " in name:
-            # Not the line itself: it may hold a secret.
-            raise UserError(f"{path}:{number}: this line is not NAME=VALUE.", BAD_FILE)
-        variables[name] = value if equals else os.environ.get(name, "")
-    return variables
+        return {name: value for _, name, value in variables(path)}
+    except BadEnvironmentFile as error:
+        if error.line is None:
+            raise UserError(f"The environment file {path} cannot be read: {error}.", BAD_FILE) from error
+        raise UserError(f"{path}:{error.line}: this line {error}.", BAD_FILE) from error
 
 
 def _parser() -> argparse.ArgumentParser:
