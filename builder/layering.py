@@ -52,7 +52,7 @@ def _wheel_layers(stage: Stage, store: BlobStore) -> Iterator[Layer]:
     wheels = stage.wheels()
     groups: dict[str, list[Wheel]] = defaultdict(list)
     for wheel in wheels:
-        groups[wheel.name if wheel.size(stage.site) >= HEAVY_BYTES else OTHER].append(wheel)
+        groups[wheel.name if wheel.size >= HEAVY_BYTES else OTHER].append(wheel)
     contents: dict[str, list[Entry]] | None = None
 
     def content(name: str) -> list[Entry]:
@@ -109,7 +109,7 @@ def _with_parents(files: list[Entry], directories: dict[str, Entry]) -> list[Ent
 def _key(wanted: Iterable[Entry]) -> str:
     digest = hashlib.sha256(own_digest().encode())
     for entry in wanted:
-        content = entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
+        content = entry.read()
         fields = (
             entry.path,
             entry.kind.value,

@@ -56,10 +56,22 @@ class Stage:
             yield from entries.below(self.root, folder)
 
     def lay_on_top(self, folder: str, wanted: list[Entry]) -> None:
-        """Replace `folder` of the tree by what is wanted there (and elsewhere), compiled."""
-        shutil.rmtree(self.root / folder, ignore_errors=True)
+        """Replace `folder` of the tree by what is wanted there (and elsewhere), compiled.
+
+        The code that is there stays with its bytecode if it is the wanted code: most builds change a config only.
+        """
+        sources = {entry.path: entry for entry in wanted if entry.path.endswith(".py")}
+        there = {path.relative_to(self.root).as_posix() for path in (self.root / folder).rglob("*.py")}
+        is_new = there != set(sources) or not all(map(self._holds_compiled, sources.values()))
+        if is_new:
+            shutil.rmtree(self.root / folder, ignore_errors=True)
         entries.write_to_disk(wanted, self.root)
-        bytecode.compile_tree(self.root, [folder], self.base, self.compiler)
+        if is_new:
+            bytecode.compile_tree(self.root, [folder], self.base, self.compiler)
+
+    def _holds_compiled(self, source: Entry) -> bool:
+        path = self.root / source.path
+        return path.read_bytes() == source.read() and any(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))
 
 
 def prepare(base: Base, lock: Lock, platform: Platform, compiler: Path | None) -> Stage:

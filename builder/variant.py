@@ -39,7 +39,7 @@ def report_cost(staged: Stage, chosen: Manifest, shipped: Manifest) -> None:
     if chosen is shipped:
         return
     own = Lock(paths.IMAGE_LOCK, paths.IMAGE_LOCK.read_text(encoding="utf-8")).versions
-    sizes = {wheel.name: wheel.size(staged.site) for wheel in staged.wheels() if wheel.name not in own}
+    sizes = {wheel.name: wheel.size for wheel in staged.wheels() if wheel.name not in own}
     if sizes:
         largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
         parts = ", ".join(f"{name} {progress.megabytes(sizes[name])}" for name in largest)

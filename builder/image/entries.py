@@ -36,6 +36,10 @@ class Entry:
     user: int = 0
     group: int = 0
 
+    def read(self) -> bytes:
+        """A file's bytes."""
+        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+
 
 def directory(path: str, mode: int = 0o755, user: int = 0, group: int = 0) -> Entry:
     """A directory."""
@@ -97,5 +101,5 @@ def write_to_disk(entries: Iterable[Entry], root: Path) -> None:
         if entry.kind is Kind.LINK:
             path.symlink_to(entry.target)
         else:
-            path.write_bytes(entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes())
+            path.write_bytes(entry.read())
             path.chmod(entry.mode)

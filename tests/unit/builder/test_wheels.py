@@ -66,7 +66,7 @@ def test_records_say_what_is_there(tmp_path: Path, installed: Path) -> None:
     assert all((installed / name).is_file() for name in wheel.files)
     assert "../../../bin/demo" in wheel.files
     assert not (installed / "demo" / "tests").exists()
-    assert wheel.size(installed) > 0
+    assert wheel.size == 6 + 28  # moved programs have no recorded size
 
 
 def test_code_for_another_processor_is_refused_by_name(tmp_path: Path, installed: Path) -> None:
