@@ -51,19 +51,28 @@ def change_resource_registry(module: ModuleType) -> None:
 
 
 def change_routing(module: ModuleType) -> None:
-    """llama_stack.core.routing_tables.common: route to what another replica has registered."""
+    """llama_stack.core.routing_tables.common: route to what another process, or one before a restart, registered."""
     table: Any = module.CommonRoutingTableImpl
     route = table.get_provider_impl
 
     @functools.wraps(route)
     async def get_provider_impl(self: Any, routing_key: str, provider_id: str | None = None) -> Any:
         try:
-            return await route(self, routing_key, provider_id)
+            provider = await route(self, routing_key, provider_id)
         except ValueError:  # not in the cache that upstream routes by
             await self.dist_registry.get_all()
-            return await route(self, routing_key, provider_id)
+            provider = await route(self, routing_key, provider_id)
+        if module.get_impl_api(provider) is module.Api.vector_io:
+            await _make_known(provider, self.dist_registry.get_cached("vector_store", routing_key))
+        return provider
 
     table.get_provider_impl = get_provider_impl
+
+
+async def _make_known(provider: Any, vector_store: Any) -> None:
+    """Milvus's adapter says "not found" of each vector store that its own process has not registered."""
+    if vector_store.identifier not in getattr(provider, "cache", {vector_store.identifier}):
+        await provider.register_vector_store(vector_store)
 
 
 def change_vector_stores(module: ModuleType) -> None:

@@ -8,6 +8,7 @@ from tests.support.process import NotInstalled, StartError
 
 NAMES = {
     "docker": ("docker_engine", "serve"),
+    "milvus": ("milvus", "serve"),
     "podman": ("podman", "serve"),
     "postgres": ("postgres", "serve"),
     "redis": ("redis", "serve"),

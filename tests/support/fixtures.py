@@ -12,6 +12,7 @@ import pytest
 from docker import DockerClient
 
 from tests.support import docker_engine as docker_engine_server
+from tests.support import milvus as milvus_server
 from tests.support import podman as podman_server
 from tests.support import postgres as postgres_server
 from tests.support import redis as redis_service
@@ -19,6 +20,7 @@ from tests.support import registry as registry_server
 from tests.support import s3 as s3_service
 from tests.support import vllm as vllm_server
 from tests.support.docker_engine import DockerEngine
+from tests.support.milvus import Milvus
 from tests.support.podman import Podman
 from tests.support.postgres import Postgres
 from tests.support.process import NotInstalled
@@ -62,6 +64,12 @@ def podman() -> Iterator[Podman]:
 def s3_server() -> Iterator[S3Server]:
     """An S3 server that asks for credentials."""
     yield from _served(s3_service.serve())
+
+
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[Milvus]:
+    """A Milvus server."""
+    yield from _served(milvus_server.serve())
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Three servers on one PostgreSQL and one S3 behave as one, also when one of them is killed."""
+"""Three servers on one PostgreSQL, one S3 and one Milvus behave as one, also when one of them is killed."""
 
 import signal
 import threading
@@ -14,6 +14,7 @@ from llama_stack_client import APIConnectionError
 
 from tests.integration.files.places import S3Place
 from tests.integration.prompts.prompts_api import Prompts
+from tests.support.milvus import Milvus
 from tests.support.postgres import Postgres
 from tests.support.run_configs import AGENTS, PROMPTS, postgres_kv, postgres_sql, run_config, vllm_provider
 from tests.support.s3 import S3Server
@@ -27,7 +28,12 @@ DIMENSION = 384
 
 @pytest.fixture(scope="module")
 def config(
-    vllm: Vllm, vllm_embedding: Vllm, postgres: Postgres, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory
+    vllm: Vllm,
+    vllm_embedding: Vllm,
+    postgres: Postgres,
+    s3_server: S3Server,
+    milvus: Milvus,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """A run config with nothing on a local disk."""
     database = postgres.new_database()
@@ -51,6 +57,16 @@ def config(
         ],
         "vector_io": [
             {
+                "provider_id": "milvus",
+                "provider_type": "remote::milvus",
+                "config": {
+                    "uri": milvus.uri,
+                    "token": "",
+                    "consistency_level": "Strong",
+                    "persistence": {"backend": "kv_default", "namespace": "vector_io::milvus"},
+                },
+            },
+            {
                 "provider_id": "pgvector",
                 "provider_type": "remote::pgvector",
                 "config": {
@@ -58,7 +74,7 @@ def config(
                     "db": database.database,
                     "persistence": {"backend": "kv_default", "namespace": "vector_io::pgvector"},
                 },
-            }
+            },
         ],
     }
     return run_config(
@@ -107,16 +123,17 @@ def test_a_registered_model_is_known_to_all(replicas: Replicas) -> None:
     assert "vllm/served-later" not in {model.identifier for model in one.models.list()}
 
 
-def test_a_vector_store_is_used_through_all(replicas: Replicas, vllm_embedding: Vllm) -> None:
+@pytest.mark.parametrize("provider", ["milvus", "pgvector"])
+def test_a_vector_store_is_used_through_all(replicas: Replicas, vllm_embedding: Vllm, provider: str) -> None:
     one, two, three = (replica.openai for replica in replicas)
     model = {"embedding_model": f"embedding/{vllm_embedding.model}", "embedding_dimension": DIMENSION}
 
-    store = one.vector_stores.create(name="shared", extra_body=model)
+    store = one.vector_stores.create(name="shared", extra_body={**model, "provider_id": provider})
     file = two.files.create(file=("a.txt", b"Giraffes have long necks."), purpose="assistants")
     attached = two.vector_stores.files.create_and_poll(file.id, vector_store_id=store.id)
     found = three.vector_stores.search(store.id, query="long necks").data
 
-    assert attached.status == "completed"
+    assert attached.status == "completed", attached.last_error
     assert [result.content[0].text for result in found] == ["Giraffes have long necks."]
     assert one.vector_stores.retrieve(store.id).file_counts.completed == 1
     three.vector_stores.delete(store.id)
