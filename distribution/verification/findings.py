@@ -88,6 +88,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "provider-reference-off": (Severity.ERROR, "a reference to a provider that is switched off"),
     "embedding-dimension": (Severity.ERROR, "an embedding model without a usable embedding_dimension"),
     "unknown-model": (Severity.ERROR, "a reference to a model that nobody serves"),
+    "model-without-key": (Severity.WARNING, "a model of a provider that has no key to ask for its models with"),
     "resource-skipped": (Severity.WARNING, "a resource that llama-stack does not register"),
     "resource-off": (Severity.INFO, "a conditional resource that is switched off"),
     # The server

@@ -6,12 +6,15 @@ from typing import Any
 from distribution.overlay import facts
 from distribution.verification import legacy
 from distribution.verification.expansion import DISABLED, converted, references_in
-from distribution.verification.findings import Finding, KeyPath, Severity
+from distribution.verification.findings import Finding, KeyPath, Severity, dotted
 from distribution.verification.models import nearest
 from distribution.verification.subject import ConfiguredProvider, State, Subject
 
 # Providers that list the models of a server, and cannot tell an embedding model from another.
 LIST_EMBEDDINGS_AS_CHAT = ("remote::vllm",)
+
+# Providers that ask the service for its models only with a key, and register no model that they have not seen.
+REGISTER_WITH_A_KEY = ("remote::openai",)
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -21,6 +24,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             if path not in subject.expansion.dropped:
                 yield from _resource(subject, kind, api, id_field, path, entry)
     yield from _embedding_dimensions(subject)
+    yield from _models_without_a_key(subject)
     if subject.get("registered_resources", "vector_stores"):
         yield subject.finding(
             "resource-skipped",
@@ -154,6 +158,25 @@ def _embedding_dimensions(subject: Subject) -> Iterator[Finding]:
                 "Add `metadata: {embedding_dimension: N}`, N being the length of its vectors "
                 "(384 for all-MiniLM-L6-v2, 768 for nomic-embed-text-v1.5).",
             )
+
+
+def _models_without_a_key(subject: Subject) -> Iterator[Finding]:
+    for provider in subject.enabled_providers:
+        key = (*provider.path, "config", "api_key")
+        if provider.provider_type not in REGISTER_WITH_A_KEY or provider.config.get("api_key"):
+            continue
+        if subject.expansion.is_unknown(key):
+            continue
+        for path, entry in _entries(subject, "models"):
+            if provider.provider_id and entry.get("provider_id") == provider.provider_id:
+                yield subject.finding(
+                    "model-without-key",
+                    path,
+                    f"`{entry.get('model_id')}` cannot be registered: its provider `{provider.provider_id}` has no "
+                    f"api_key, and without one {provider.provider_type} does not ask for models.",
+                    f"Add `api_key` to `{dotted((*provider.path, 'config'))}`; any word will do where the service "
+                    "asks for none.",
+                )
 
 
 def _is_whole_number(value: Any) -> bool:
