@@ -86,8 +86,9 @@ def _make(name: str, python: Path) -> None:
     for stale in ENVIRONMENT.glob(".*.lock.sha256"):
         stale.unlink()
     lock = REQUIREMENTS / (name + ".lock")
+    # Copies: programs that add a CA to an environment's certifi would change uv's cache through a hard link.
     _run(
-        [str(uv), "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(lock)],
+        [str(uv), "pip", "sync", "--quiet", "--link-mode=copy", "--require-hashes", "--python", str(python), str(lock)],
         f"the packages of requirements/{name}.lock could not be installed",
     )
     _marker(name).write_text(_lock_digest(name))

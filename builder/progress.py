@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 out = Console(highlight=False, soft_wrap=True)
@@ -67,7 +68,7 @@ def transfers() -> Iterator[Transfers]:
 
 def warn(message: str) -> None:
     """A line the user should not miss."""
-    err.print(f"[yellow]warning:[/yellow] {message}", markup=True)
+    err.print(f"[yellow]warning:[/yellow] {escape(message)}", markup=True)
 
 
 def megabytes(size: int) -> str:

@@ -1,19 +1,19 @@
 """Stage the locked wheels for a target Python and platform, without running that Python."""
 
-import csv
 import fnmatch
-import io
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from builder import command, paths
+from builder import command, lock, paths, progress, records
 from builder.base import Base
 from builder.errors import KitError, UnreachableError
-from builder.lock import Lock, wheels_only
+from builder.lock import Lock
 from builder.platforms import Platform
+from builder.records import ChangedFile
 
 _RECORD_FOLDER = re.compile(r"^(?P<name>.+)-(?P<version>[^-]+)\.dist-info$")
 _HOST_PYTHON = re.compile(rb"\A(?:#!/bin/sh\n'''exec' .*\n' '''\n|#!.*python.*\n)")
@@ -32,7 +32,7 @@ class Wheel:
     """Bytes that its files take as its record says, which is faster than asking each file; bytecode comes on top."""
 
 
-def stage(lock: Lock, site: Path, scripts: Path, platform: Platform, base: Base) -> None:
+def stage(locked: Lock, site: Path, scripts: Path, platform: Platform, base: Base) -> None:
     """Install the lock's wheels into `site` and their programs into `scripts`, for the base's Python.
 
     Nothing that is written depends on this machine. What requirements/left-out-files.txt names stays out. Raises
@@ -40,8 +40,42 @@ def stage(lock: Lock, site: Path, scripts: Path, platform: Platform, base: Base)
     """
     words: list[str | Path] = [command.uv(), "pip", "install", "--quiet", "--target", site]
     words += ["--python-version", base.python_version, "--python-platform", platform.wheels]
-    words += [*wheels_only(), "--build-constraints", paths.SDISTS_LOCK]
-    words += ["--no-deps", "--require-hashes", "--requirements", lock.path]
+    words += [*lock.wheels_only(), *_build_settings()]
+    words += ["--no-deps", "--require-hashes", "--requirements", locked.path]
+    _install(words)
+    if changed := records.changed_files(site):
+        # Installed files may be hard links into uv's cache: who changes one (adds a CA to certifi's) changes the cache.
+        packages = " ".join(sorted({file.package for file in changed}))
+        progress.warn(
+            f"uv's cache has changed files ({_named(changed)}): all wheels are downloaded anew. To put the cache "
+            f"right, run: uv cache clean {packages}"
+        )
+        _install([*words, "--reinstall", "--no-cache"])
+        if changed := records.changed_files(site):
+            raise KitError(
+                f"{len(changed)} staged files are not those of their wheels\n{_compared(changed)}",
+                "something on this machine changes them while they are installed; find it and build again",
+            )
+    (site / ".lock").unlink(missing_ok=True)  # uv's own
+    _move_programs(site, scripts, base.python)
+    _leave_files_out(site)
+    _check_platform(site, platform)
+
+
+def _build_settings() -> list[str | Path]:
+    """uv's options for the packages that publish no wheel.
+
+    The setting does nothing but tell apart what uv's cache keeps: it knows a built wheel by its source and its
+    settings, not by the setuptools that built it.
+    """
+    tools = hashlib.sha256(paths.SDISTS_LOCK.read_bytes()).hexdigest()
+    words: list[str | Path] = ["--build-constraints", paths.SDISTS_LOCK]
+    for name in lock.requirement_lines(paths.SDISTS):
+        words += ["--config-settings-package", f"{name}:built-with={tools}"]
+    return words
+
+
+def _install(words: list[str | Path]) -> None:
     try:
         command.run(words, failure="the wheels could not be staged", error=UnreachableError)
     except UnreachableError as error:
@@ -51,21 +85,27 @@ def stage(lock: Lock, site: Path, scripts: Path, platform: Platform, base: Base)
                 "the index or a proxy on the way changed it; do not use it. `build.py lock` resolves anew",
             ) from error
         raise UnreachableError(error.message, "check the index, proxy and CA in your uv settings") from error
-    (site / ".lock").unlink(missing_ok=True)  # uv's own
-    _move_programs(site, scripts, base.python)
-    _leave_files_out(site)
-    _check_platform(site, platform)
+
+
+def _named(changed: list[ChangedFile]) -> str:
+    names = [file.path for file in changed]
+    return ", ".join([*names[:3], "..."] if len(names) > 3 else names)
+
+
+def _compared(changed: list[ChangedFile]) -> str:
+    return "\n".join(
+        f"  {file.path}: {file.recorded} recorded, {file.found or 'nothing'} found" for file in changed[:10]
+    )
 
 
 def staged(site: Path) -> list[Wheel]:
     """The distributions in a site directory, sorted by name."""
     found = []
-    for record in sorted(site.glob("*.dist-info/RECORD")):
+    for record in records.of(site):
         match = _RECORD_FOLDER.match(record.parent.name)
         if not match:
             continue
-        with record.open(newline="", encoding="utf-8") as stream:
-            sizes = {row[0]: int(row[2] or 0) for row in csv.reader(stream) if row}  # the record itself has none
+        sizes = {path: int(size or 0) for path, _, size in records.read(record)}  # the record itself has none
         found.append(Wheel(canonicalize_name(match["name"]), match["version"], frozenset(sizes), sum(sizes.values())))
     return sorted(found, key=lambda wheel: wheel.name)
 
@@ -83,16 +123,15 @@ def _leave_files_out(site: Path) -> None:
     """
     left_out = re.compile("|".join(fnmatch.translate(pattern) for pattern in left_out_files()))
     folders: set[Path] = set()
-    for record in site.glob("*.dist-info/RECORD"):
-        with record.open(newline="", encoding="utf-8") as stream:
-            rows = [row for row in csv.reader(stream) if row]
+    for record in records.of(site):
+        rows = records.read(record)
         kept = [row for row in rows if not left_out.match(row[0])]
         if len(kept) < len(rows):
             for row in rows:
                 if left_out.match(row[0]):
                     (site / row[0]).unlink(missing_ok=True)
                     folders.update((site / row[0]).relative_to(site).parents)
-            _write_record(record, kept)
+            records.write(record, kept)
     for folder in sorted(folders, reverse=True):
         place = site / folder
         if place.is_dir() and not any(place.iterdir()):
@@ -114,7 +153,7 @@ def _move_programs(site: Path, scripts: Path, python: str) -> None:
         source.rmdir()
     climb = "../" * len(site.relative_to(_common(site, scripts)).parts)
     inside = scripts.relative_to(_common(site, scripts)).as_posix()
-    for record in site.glob("*.dist-info/RECORD"):
+    for record in records.of(site):
         _rewrite_record(record, climb + inside)
 
 
@@ -124,19 +163,10 @@ def _common(one: Path, other: Path) -> Path:
 
 def _rewrite_record(record: Path, scripts: str) -> None:
     """Name moved programs where they are now, without the hash they had with another first line."""
-    with record.open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.reader(stream) if row]
+    rows = records.read(record)
     changed = [[f"{scripts}/{row[0][4:]}", "", ""] if row[0].startswith("bin/") else row for row in rows]
-    if changed == rows:
-        return
-    _write_record(record, changed)
-
-
-def _write_record(record: Path, rows: list[list[str]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    record.unlink()  # the file may be a hard link into uv's cache
-    record.write_text(text.getvalue(), encoding="utf-8")
+    if changed != rows:
+        records.write(record, changed)
 
 
 def _check_platform(site: Path, platform: Platform) -> None:

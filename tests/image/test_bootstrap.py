@@ -1,7 +1,6 @@
 """`python build.py` in a fresh clone makes its environment, whatever Python starts it and whoever the user is."""
 
 import os
-import pwd
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder import paths
+from tests.support import other_user
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
@@ -35,21 +35,9 @@ def test_any_python_starts_it(clone: Path, version: str) -> None:
 
 
 def test_a_user_without_rights_or_home_starts_it(clone: Path, tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
-    nobody = pwd.getpwnam("nobody")
-    for path in (clone, *clone.rglob("*")):
-        os.chown(path, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(parent.stat().st_mode | 0o011)
-    tmp_path.chmod(0o711)
-    # root's own Python is in a directory that nobody else may enter.
-    prefix = Path(shutil.copytree(sys.base_prefix, tmp_path / "python", symlinks=True))
-    libraries = {"LD_LIBRARY_PATH": str(prefix / "lib")}
-    as_nobody = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    user = other_user.nobody(clone, tmp_path)
 
-    command = [*as_nobody, str(prefix / "bin" / "python3"), "build.py", "--help"]
-    done = _run(command, clone, HOME="/nonexistent", **libraries)
+    done = _run([*user.command, str(user.python), "build.py", "--help"], clone, **user.environment)
 
     assert (done.returncode, done.stderr) == (0, NOTE)
     assert (clone / "build" / "uv-cache").is_dir()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from builder import paths
-from tests.support import image, image_files, small_image
+from tests.support import image, image_files, other_user, small_image
 from tests.support.image import TAG, BuiltImage
 
 NOT_COPIED = shutil.ignore_patterns(".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
@@ -52,12 +52,27 @@ def _build(
     )
 
 
-def test_another_path_clock_locale_and_umask_give_the_same_digest(built: BuiltImage, clone: Path) -> None:
+def _hear_interrupts() -> None:
+    """What a shell starts in the background ignores them, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_another_user_path_clock_locale_and_umask_give_the_same_digest(
+    built: BuiltImage, clone: Path, tmp_path: Path
+) -> None:
+    (clone / ".venv").unlink()
+    user = other_user.nobody(clone, tmp_path)
     strange = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "PYTHONHASHSEED": "7", "SOURCE_DATE_EPOCH": "1"}
     strange["GLIBC_TUNABLES"] = "glibc.cpu.hwcaps=-AVX2,-AVX512F,-ERMS"
     before = os.umask(0o077)
     try:
-        again = image.build(clone, clone / "again.tar", "--locked", "--no-verify", environment=strange)
+        again = image.build(
+            clone,
+            clone / "again.tar",
+            *("--locked", "--no-verify"),
+            python=[*user.command, str(user.python)],
+            environment=strange | user.environment,
+        )
     finally:
         os.umask(before)
     assert again.digest == built.digest, image_files.difference(built.archive, again.archive)
@@ -90,7 +105,14 @@ def test_after_a_change_to_run_yaml_only_the_last_layer_is_new(built: BuiltImage
 def test_an_interrupted_build_leaves_no_archive_and_the_next_one_works(warm_clone: Path) -> None:
     (warm_clone / "run.yaml").write_text((warm_clone / "run.yaml").read_text() + "# another\n")
     command = [sys.executable, "build.py", "--tag", TAG, "--no-load"]
-    process = subprocess.Popen(command, cwd=warm_clone, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=warm_clone,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_hear_interrupts,
+    )
     deadline = time.monotonic() + 120
     while not list(warm_clone.glob("dist/.*.tar.*")) and time.monotonic() < deadline:  # being written or verified
         time.sleep(0.01)

@@ -71,12 +71,13 @@ def build(
     *options: str,
     environment: Mapping[str, str] | None = None,
     load: bool = False,
+    python: Sequence[str] = (sys.executable,),
 ) -> BuiltImage:
     """Build in `clone` as a user would and read the result; raises AssertionError with what the build said.
 
-    Without `load` no engine takes part.
+    Without `load` no engine takes part. `python` is the command that starts Python.
     """
-    command = [sys.executable, "build.py", "--tag", TAG, "--output", str(output), "--json", *options]
+    command = [*python, "build.py", "--tag", TAG, "--output", str(output), "--json", *options]
     done = subprocess.run(
         command if load else [*command, "--no-load"],
         cwd=clone,

@@ -1,11 +1,16 @@
 """Staged wheels: what uv leaves behind, made independent of this machine."""
 
+import base64
+import hashlib
+import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from builder import command, platforms, wheels
+from builder import command, platforms, records, wheels
 from builder.debian.base import DebianBase
 from builder.errors import KitError, UnreachableError
 from builder.lock import Lock
@@ -17,12 +22,19 @@ def _elf(machine: int) -> bytes:
     return b"\x7fELF" + bytes(14) + struct.pack("<H", machine) + bytes(8)
 
 
+def _row(path: Path, name: Path) -> str:
+    content = path.read_bytes()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return f"{name.as_posix()},sha256={digest},{len(content)}\n"
+
+
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A site directory as `uv pip install --target` leaves it, made when the kit calls uv."""
     site = tmp_path / SITE
 
     def install(*_: object, **__: object) -> str:
+        shutil.rmtree(site, ignore_errors=True)
         info = site / "demo-1.0.dist-info"
         info.mkdir(parents=True)
         (site / ".lock").touch()
@@ -35,10 +47,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (site / "demo" / "tests" / "test_demo.py").touch()
         (site / "demo" / "__init__.py").write_text("x = 1\n")
         (site / "demo" / "fast.so").write_bytes(_elf(platforms.AMD64.elf_machine))
-        (info / "RECORD").write_text(
-            "demo/__init__.py,sha256=aa,6\ndemo/fast.so,sha256=bb,28\ndemo/tests/test_demo.py,sha256=cc,0\n"
-            "bin/demo,sha256=dd,30\nbin/native,sha256=ee,28\nbin/spaced,sha256=ff,9\ndemo-1.0.dist-info/RECORD,,\n"
-        )
+        paths = [path for path in sorted(site.rglob("*")) if path.is_file() and path.name != ".lock"]
+        rows = [_row(path, path.relative_to(site)) for path in paths]
+        (info / "RECORD").write_text("".join([*rows, "demo-1.0.dist-info/RECORD,,\n"]))
         return ""
 
     monkeypatch.setattr(command, "run", install)
@@ -96,3 +107,58 @@ def test_uvs_refusals_are_told_apart(
         _stage(tmp_path, tmp_path / SITE)
     assert type(caught.value) is error
     assert said.splitlines()[-1].strip() in caught.value.message
+
+
+@pytest.fixture
+def changing_cache(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[list[Any]]]:
+    """Makes uv install a changed file, always or only from its cache; returns the options of uv's calls."""
+    install = command.run
+
+    def change(when: str) -> list[list[Any]]:
+        calls: list[list[Any]] = []
+
+        def run(words: list[Any], **options: Any) -> str:
+            calls.append(words)
+            install(words, **options)
+            if when == "always" or "--no-cache" not in words:
+                (installed / "demo" / "__init__.py").write_text("x = 2\n")
+            return ""
+
+        monkeypatch.setattr(command, "run", run)
+        return calls
+
+    return change
+
+
+def test_a_file_that_was_changed_in_uvs_cache_does_not_get_into_the_image(
+    tmp_path: Path,
+    installed: Path,
+    changing_cache: Callable[[str], list[list[Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    calls = changing_cache("from the cache")
+    _stage(tmp_path, installed)
+    assert (installed / "demo" / "__init__.py").read_text() == "x = 1\n"
+    assert len(calls) == 2
+    assert "uv's cache has changed files (demo/__init__.py)" in capsys.readouterr().err
+    assert not records.changed_files(installed)
+
+
+def test_a_file_that_keeps_being_changed_is_named_with_both_hashes(
+    tmp_path: Path, installed: Path, changing_cache: Callable[[str], list[list[Any]]]
+) -> None:
+    changing_cache("always")
+    hashes = [
+        base64.urlsafe_b64encode(hashlib.sha256(text).digest()).decode()[:43] for text in (b"x = 1\n", b"x = 2\n")
+    ]
+    with pytest.raises(KitError) as caught:
+        _stage(tmp_path, installed)
+    wanted = f"  demo/__init__.py: sha256={hashes[0]} recorded, sha256={hashes[1]} found"
+    assert wanted in caught.value.message
+
+
+def test_a_file_that_is_missing_is_a_changed_one(tmp_path: Path, installed: Path) -> None:
+    _stage(tmp_path, installed)
+    (installed / "demo" / "fast.so").unlink()
+    (changed,) = records.changed_files(installed)
+    assert (changed.package, changed.path, changed.found) == ("demo", "demo/fast.so", "")
