@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from builder import paths
-from tests.support import other_user
+from tests.support import image, intercepting_proxy, other_user
+from tests.support.image import BuiltImage
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
+NOT_COPIED_WITH_HISTORY = (".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
+NOT_COPIED = shutil.ignore_patterns(".git", *NOT_COPIED_WITH_HISTORY)
 NOTE = "Preparing .venv from requirements/build.lock (once; build.py goes on by itself)\n"
 
 
@@ -41,6 +43,20 @@ def test_a_user_without_rights_or_home_starts_it(clone: Path, tmp_path: Path) ->
 
     assert (done.returncode, done.stderr) == (0, NOTE)
     assert (clone / "build" / "uv-cache").is_dir()
+
+
+def test_it_builds_behind_a_proxy_with_a_private_ca(built: BuiltImage, tmp_path: Path) -> None:
+    clone = shutil.copytree(paths.ROOT, tmp_path / "clone", ignore=shutil.ignore_patterns(*NOT_COPIED_WITH_HISTORY))
+    with intercepting_proxy.serve() as proxy:
+        trusted = dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"), str(proxy.authority))
+        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy.address)
+        nothing = {"SSL_CERT_DIR": str(tmp_path), "UV_CACHE_DIR": str(tmp_path / "cache"), "PIP_NO_CACHE_DIR": "1"}
+        environment = trusted | proxies | nothing
+        python = [_python("3.12")]
+        again = image.build(clone, tmp_path / "again.tar", "--no-verify", python=python, environment=environment)
+
+    assert again.digest == built.digest
+    assert proxy.opened
 
 
 def _run(words: list[str], clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
