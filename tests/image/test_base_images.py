@@ -12,6 +12,7 @@ import pytest
 from builder import paths, platforms, tags
 from builder.base_image import base, pull
 from builder.errors import BaseImageError, UnreachableError
+from builder.image import entries
 from builder.image.layers import BlobStore, Layer
 from tests.support import base_images, image
 from tests.support.base_images import SLIM, UBI, VERSION
@@ -119,6 +120,23 @@ def test_a_base_that_is_not_to_be_had_is_refused(
     reference = tags.parse_reference(f"{registry.address}/{name}", "--base-image")
     with pytest.raises(error, match=message):
         base.prepare(reference, platform, BlobStore(tmp_path), plain_http=True)
+
+
+def test_the_platforms_own_image_is_taken_from_an_index(registry: Registry, tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    repository = base_images.repository(registry.address, "several")
+    digests = {
+        architecture: base_images.push(repository, architecture, store, [layer], SLIM, architecture)
+        for architecture, layer in (
+            ("arm64", store.layer("a", "a", lambda: [entries.file("etc/arm64", b"")])),
+            ("amd64", store.layer("b", "b", lambda: [entries.file("etc/amd64", b"")])),
+        )
+    }
+    base_images.push_index(repository, "1", digests, store)
+    reference = tags.parse_reference(f"{repository}:1", "--base-image")
+    for platform in (platforms.AMD64, platforms.ARM64):
+        found = pull.pull(reference, platform, store, plain_http=True)
+        assert found.digest == digests[platform.architecture]
 
 
 def test_a_base_can_be_pinned_by_digest(bases: dict[str, Known], tmp_path: Path) -> None:

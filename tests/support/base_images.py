@@ -74,10 +74,17 @@ def ubi(store: BlobStore) -> list[Layer]:
     ]
 
 
-def push(repository: Repository, tag: str, store: BlobStore, own_layers: list[Layer], config: dict[str, Any]) -> str:
+def push(
+    repository: Repository,
+    tag: str,
+    store: BlobStore,
+    own_layers: list[Layer],
+    config: dict[str, Any],
+    architecture: str = "amd64",
+) -> str:
     """Put an image into a registry, with the media types that Docker writes; returns its digest."""
     document = {
-        "architecture": "amd64",
+        "architecture": architecture,
         "os": "linux",
         "config": config,
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in own_layers]},
@@ -99,6 +106,23 @@ def push(repository: Repository, tag: str, store: BlobStore, own_layers: list[La
     raw = json.dumps(manifest).encode()
     repository.put_manifest(tag, oci.DOCKER_MANIFEST, raw)
     return store.add(raw)
+
+
+def push_index(repository: Repository, tag: str, digests: dict[str, str], store: BlobStore) -> None:
+    """Put an index of images, by architecture, into a registry; as Docker's, it begins with an attestation."""
+    platforms_of = [("unknown", "unknown", next(iter(digests.values())))]
+    platforms_of += [("linux", architecture, digest) for architecture, digest in digests.items()]
+    manifests = [
+        {
+            "mediaType": oci.DOCKER_MANIFEST,
+            "digest": digest,
+            "size": store.path(digest).stat().st_size,
+            "platform": {"os": system, "architecture": architecture},
+        }
+        for system, architecture, digest in platforms_of
+    ]
+    document = {"schemaVersion": 2, "mediaType": oci.DOCKER_INDEX, "manifests": manifests}
+    repository.put_manifest(tag, oci.DOCKER_INDEX, json.dumps(document).encode())
 
 
 def repository(address: str, name: str) -> Repository:
