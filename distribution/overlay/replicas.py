@@ -1,14 +1,11 @@
-"""State that several replicas share. Upstream reads registry and vector stores once, when it starts.
+"""Registered resources that several replicas share. Upstream reads them once, when it starts.
 
 Where a key-value store lies on a server, what other replicas have written there is looked up; one in a SQLite
 file has a single writer, and upstream's copy in memory is right.
 """
 
 import functools
-import inspect
-import json
 import time
-from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any
 
@@ -16,8 +13,6 @@ TRUSTED_SECONDS = 1.0
 """How long a registered resource that is known may be used without asking whether another replica changed it."""
 
 SHARED = ("MongoDBKVStoreImpl", "PostgresKVStoreImpl", "RedisKVStoreImpl")
-
-AsyncFunction = Callable[..., Awaitable[Any]]
 
 
 def change_resource_registry(module: ModuleType) -> None:
@@ -29,7 +24,7 @@ def change_resource_registry(module: ModuleType) -> None:
         key = (type, identifier)
         read = self.__dict__.setdefault("read", {})
         fresh = key in self.cache and time.monotonic() - read.get(key, 0) < TRUSTED_SECONDS
-        if fresh or not _is_shared(self.kvstore):
+        if fresh or not is_shared(self.kvstore):
             return await from_cache(self, type, identifier)
         found = await module.DiskDistributionRegistry.get(self, type, identifier)
         if found is None:
@@ -40,7 +35,7 @@ def change_resource_registry(module: ModuleType) -> None:
         return found
 
     async def get_all(self: Any) -> list[Any]:
-        if not _is_shared(self.kvstore):
+        if not is_shared(self.kvstore):
             objects: list[Any] = await all_from_cache(self)
             return objects
         found = await module.DiskDistributionRegistry.get_all(self)
@@ -75,42 +70,6 @@ async def _make_known(provider: Any, vector_store: Any) -> None:
         await provider.register_vector_store(vector_store)
 
 
-def change_vector_stores(module: ModuleType) -> None:
-    """llama_stack.providers.utils.memory.openai_vector_store_mixin: see what other replicas did to vector stores."""
-    mixin: Any = module.OpenAIVectorStoreMixin
-    for name, method in inspect.getmembers(mixin, inspect.iscoroutinefunction):
-        if name == "openai_list_vector_stores":
-            setattr(mixin, name, _after_reading_all(method))
-        elif name.startswith("openai_") and "vector_store_id" in inspect.signature(method).parameters:
-            setattr(mixin, name, _after_reading_one(method, module.OPENAI_VECTOR_STORES_PREFIX))
-
-
-def _after_reading_all(method: AsyncFunction) -> AsyncFunction:
-    @functools.wraps(method)
-    async def do(self: Any, *arguments: Any, **options: Any) -> Any:
-        if _is_shared(self.kvstore):
-            self.openai_vector_stores = await self._load_openai_vector_stores()
-        return await method(self, *arguments, **options)
-
-    return do
-
-
-def _after_reading_one(method: AsyncFunction, prefix: str) -> AsyncFunction:
-    signature = inspect.signature(method)
-
-    @functools.wraps(method)
-    async def do(self: Any, *arguments: Any, **options: Any) -> Any:
-        if _is_shared(self.kvstore):
-            store_id = signature.bind(self, *arguments, **options).arguments["vector_store_id"]
-            stored = await self.kvstore.get(f"{prefix}{store_id}")
-            if stored is None:
-                self.openai_vector_stores.pop(store_id, None)
-            else:
-                self.openai_vector_stores[store_id] = json.loads(stored)
-        return await method(self, *arguments, **options)
-
-    return do
-
-
-def _is_shared(store: Any) -> bool:
+def is_shared(store: Any) -> bool:
+    """Whether other processes may write to a key-value store of llama-stack."""
     return type(store).__name__ in SHARED

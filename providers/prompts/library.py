@@ -8,8 +8,8 @@ from llama_stack.apis.common.errors import ConflictError, ResourceNotFoundError
 from llama_stack.apis.prompts import Prompt
 from llama_stack.log import get_logger
 
-from providers.prompts.stores import Store, Transaction
 from providers.prompts.templates import check_variables
+from providers.stores import Store, Transaction
 
 # Keys and values are those of llama-stack's built-in service: each version's text is a JSON object under
 # prompts:v1:ID:VERSION, and the number of the default version lies under prompts:v1:ID:default.

@@ -9,7 +9,7 @@ from llama_stack.providers.datatypes import HealthResponse, HealthStatus
 
 from providers.prompts.config import PromptsConfig
 from providers.prompts.library import PromptLibrary
-from providers.prompts.stores import open_store
+from providers.stores import open_store
 
 HEALTH_TIMEOUT = 2.0  # seconds
 

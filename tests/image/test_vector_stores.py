@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 from openai import OpenAI
+from openai.resources.vector_stores import VectorStores
 
 from tests.support.image import BuiltImage
 from tests.support.milvus import Milvus
@@ -12,6 +13,7 @@ from tests.support.postgres import Postgres
 from tests.support.sandboxed import serving
 from tests.support.vllm import Vllm
 
+GIRAFFES = "Giraffes have long necks."
 PROVIDERS = ("faiss", "sqlite-vec", "milvus", "pgvector")
 
 
@@ -54,11 +56,19 @@ def restarted(
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_vector_store_outlives_a_restart(restarted: Restarted, provider: str) -> None:
     store, stores = restarted.stores[provider], restarted.client.vector_stores
-    assert _attach(restarted.client, store, b"Owls see at night.") == "completed"
-    best = [stores.search(store, query=query).data[0].content[0].text for query in ("long necks", "owls")]
-    assert best == ["Giraffes have long necks.", "Owls see at night."]
+    owls = _attach(restarted.client, store, b"Owls see at night.")
+    assert [_best(stores, store, query) for query in ("long necks", "owls")] == [GIRAFFES, "Owls see at night."]
+
+    stores.files.delete(owls, vector_store_id=store)
+    assert _best(stores, store, "owls") == GIRAFFES
+    assert stores.retrieve(store).file_counts.total == 1
+
     stores.delete(store)
     assert store not in {listed.id for listed in stores.list().data}
+
+
+def _best(stores: VectorStores, store: str, query: str) -> str:
+    return stores.search(store, query=query).data[0].content[0].text
 
 
 def _client(address: str) -> OpenAI:
@@ -73,10 +83,12 @@ def _zoo(client: OpenAI, provider: str, model: str) -> str:
         "embedding_dimension": 384,
     }
     store = client.vector_stores.create(name="zoo", extra_body=options)
-    assert _attach(client, store.id, b"Giraffes have long necks.") == "completed"
+    _attach(client, store.id, GIRAFFES.encode())
     return store.id
 
 
 def _attach(client: OpenAI, store: str, content: bytes) -> str:
+    """The id of a file with this content, which is in the store now."""
     file = client.files.create(file=("animals.txt", content), purpose="assistants")
-    return client.vector_stores.files.create_and_poll(file.id, vector_store_id=store).status
+    assert client.vector_stores.files.create_and_poll(file.id, vector_store_id=store).status == "completed"
+    return file.id

@@ -9,7 +9,7 @@ from llama_stack.core.storage.datatypes import KVStoreReference, StorageBackendC
 from llama_stack.providers.utils.kvstore.kvstore import register_kvstore_backends
 from pydantic import TypeAdapter
 
-from providers.prompts.stores import Store, Transaction, open_store
+from providers.stores import Store, Transaction, open_store
 from tests.integration.prompts.conftest import Backend
 from tests.support.postgres import Postgres
 from tests.support.run_configs import postgres_kv

@@ -142,6 +142,46 @@ def test_a_vector_store_is_used_through_all(replicas: Replicas, vllm_embedding: 
         one.vector_stores.retrieve(store.id)
 
 
+@pytest.mark.parametrize("provider", ["milvus", "pgvector"])
+def test_no_file_of_a_vector_store_is_lost_when_all_attach_and_remove_some(
+    replicas: Replicas, vllm_embedding: Vllm, provider: str
+) -> None:
+    clients = [replica.openai for replica in replicas]
+    model = {"embedding_model": f"embedding/{vllm_embedding.model}", "embedding_dimension": DIMENSION}
+    store = clients[0].vector_stores.create(name="busy", extra_body={**model, "provider_id": provider})
+    uploaded = [
+        clients[0].files.create(file=(f"{number}.txt", f"Text {number}.".encode()), purpose="assistants").id
+        for number in range(24)
+    ]
+
+    def attach(number: int) -> None:
+        client = clients[number % 3]
+        client.vector_stores.files.create(store.id, file_id=uploaded[number])
+        if number % 4 == 0:
+            client.vector_stores.files.delete(uploaded[number], vector_store_id=store.id)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(attach, range(24)))
+
+    kept = {file_id for number, file_id in enumerate(uploaded) if number % 4}
+    for client in clients:
+        assert {file.id for file in client.vector_stores.files.list(store.id, limit=100)} == kept
+        counts = client.vector_stores.retrieve(store.id).file_counts
+        assert (counts.completed, counts.failed, counts.total) == (18, 0, 18)
+
+
+def test_a_file_batch_is_followed_at_another_server(replicas: Replicas, vllm_embedding: Vllm) -> None:
+    one, two, _ = (replica.openai for replica in replicas)
+    model = {"embedding_model": f"embedding/{vllm_embedding.model}", "embedding_dimension": DIMENSION}
+    store = one.vector_stores.create(name="batch", extra_body={**model, "provider_id": "pgvector"})
+    files = [one.files.create(file=("a.txt", b"Text."), purpose="assistants").id for _ in range(3)]
+
+    batch = one.vector_stores.file_batches.create(store.id, file_ids=files)
+    done = two.vector_stores.file_batches.poll(batch.id, vector_store_id=store.id, poll_interval_ms=200)
+
+    assert (done.status, done.file_counts.completed) == ("completed", 3)
+
+
 def test_nothing_acknowledged_is_lost_when_a_server_is_killed(config: dict[str, Any], replicas: Replicas) -> None:
     with serve(config) as victim:
         acknowledged: list[tuple[str, str]] = []

@@ -12,7 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from providers.prompts.stores.base import LAST, Store, StoreUnavailable, Transaction
+from providers.stores.base import LAST, Store, StoreUnavailable, Transaction
 
 CONNECT_TIMEOUT = 5  # seconds
 

@@ -11,7 +11,7 @@ from llama_stack.core.storage.datatypes import (
 )
 from llama_stack.providers.utils.kvstore import kvstore
 
-from providers.prompts.stores.base import Store, StoreUnavailable, Transaction
+from providers.stores.base import Store, StoreUnavailable, Transaction
 
 __all__ = ["Store", "StoreUnavailable", "Transaction", "open_store"]
 
@@ -25,15 +25,15 @@ def open_store(reference: KVStoreReference) -> Store:
     config = kvstore._KVSTORE_BACKENDS.get(reference.backend)
     match config:
         case SqliteKVStoreConfig():
-            from providers.prompts.stores.sqlite import SqliteStore
+            from providers.stores.sqlite import SqliteStore
 
             return SqliteStore(config)
         case PostgresKVStoreConfig():
-            from providers.prompts.stores.postgres import PostgresStore
+            from providers.stores.postgres import PostgresStore
 
             return PostgresStore(config, reference.namespace)
         case RedisKVStoreConfig():
-            from providers.prompts.stores.redis import RedisStore
+            from providers.stores.redis import RedisStore
 
             return RedisStore(config, reference.namespace)
         case None:
@@ -41,6 +41,6 @@ def open_store(reference: KVStoreReference) -> Store:
             raise ValueError(f"there is no key-value backend {reference.backend!r}; there is: {known}")
         case other:
             raise ValueError(
-                f"the backend {reference.backend!r} is of type {other.type}, which cannot keep prompts "
-                "safely; use kv_sqlite, kv_postgres or kv_redis"
+                f"the backend {reference.backend!r} is of type {other.type}, which has no transactions here; "
+                "use kv_sqlite, kv_postgres or kv_redis"
             )

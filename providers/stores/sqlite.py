@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llama_stack.core.storage.datatypes import SqliteKVStoreConfig
 
-from providers.prompts.stores.base import LAST, Store, StoreUnavailable, Transaction
+from providers.stores.base import LAST, Store, StoreUnavailable, Transaction
 
 BUSY_TIMEOUT = 30.0  # seconds to wait for another process that writes
 
