@@ -1,8 +1,11 @@
 """`build.py run --tag ...`: serve an image that was built here, with an engine or without one."""
 
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 from docker.models.containers import Container
 
@@ -20,12 +23,17 @@ def run(tag: Tag, port: int, data: Path | None, environment: dict[str, str]) -> 
     """
     state = (data or paths.BUILD / "data" / tag.file_name.removesuffix(".tar")).resolve()
     state.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, _end)  # its default would leave the server behind
     if running := engine.find():
         _run_container(running, tag, port, state, environment)
     elif why := sandbox.why_unavailable():
         raise KitError(f"no engine answers and {why}", "start Docker or Podman, or set DOCKER_HOST")
     else:
         _run_sandbox(tag, port, state, environment)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _run_container(running: Engine, tag: Tag, port: int, state: Path, environment: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """What clients are told when something goes wrong, and what the log is."""
 
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from types import ModuleType
@@ -8,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from llama_stack.apis.common.errors import ModelTypeError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Send
@@ -16,14 +18,26 @@ from distribution.verification.masking import without_secrets
 
 SERVER_ERROR = 500
 WITHOUT_BODY = (204, 304)
+# What upstream raises as a plain ValueError, as for any mistake in a request.
+NOT_FOUND = re.compile(
+    r"(Benchmark|Chat completion|Conversation|File|Item|Job|Provider|Response|Scoring|Session|Shield|Vector_store)"
+    r"\b.* not (found|served)\b"
+)
 # OpenAI's words; every other mistake of a client is an invalid request.
 ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 def change_answers(module: ModuleType) -> None:
     """llama_stack.core.server.server: statuses for streams that cannot begin, a log without clutter."""
-    translate = module.translate_exception
+    translate_most = module.translate_exception
     log_body = module.log_request_pre_validation
+
+    def translate(error: Exception) -> Any:
+        if isinstance(error, ValueError) and NOT_FOUND.match(str(error)):
+            return HTTPException(404, str(error))
+        if isinstance(error, ModelTypeError):
+            return HTTPException(400, str(error))
+        return translate_most(error)
 
     class EventStream(StreamingResponse):
         """Waits for the first event before it says 200, so that an error has its own status and body."""
@@ -67,6 +81,7 @@ def change_answers(module: ModuleType) -> None:
             record.exc_info = None
         return True
 
+    module.translate_exception = translate  # type: ignore[attr-defined]
     module.StreamingResponse = EventStream  # type: ignore[attr-defined]
     module.sse_generator = sse_generator  # type: ignore[attr-defined]
     module.log_request_pre_validation = log_request_pre_validation  # type: ignore[attr-defined]
@@ -96,7 +111,7 @@ def answer_errors(app: FastAPI, module: ModuleType) -> None:
 def error_body(status: int, detail: Any) -> dict[str, Any]:
     """Return an error as OpenAI's API describes it, with the status as its code."""
     errors = detail.get("errors") if isinstance(detail, dict) else None
-    places = [".".join(str(part) for part in error["loc"] if part != "body") for error in errors or []]
+    places = [_place(error) for error in errors or []]
     if errors:
         message = "; ".join(
             f"{place}: {error['msg']}" if place else str(error["msg"])
@@ -107,6 +122,11 @@ def error_body(status: int, detail: Any) -> dict[str, Any]:
     kind = "server_error" if status >= SERVER_ERROR else ERROR_TYPES.get(status, "invalid_request_error")
     param = next(iter(places), None) or None
     return {"error": {"message": message, "type": kind, "param": param, "code": status}}
+
+
+def _place(error: dict[str, Any]) -> str:
+    """The dotted path of what is wrong; of JSON that is none, there is no part to name."""
+    return "" if error["type"] == "json_invalid" else ".".join(str(part) for part in error["loc"] if part != "body")
 
 
 async def _again(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:

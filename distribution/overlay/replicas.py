@@ -9,6 +9,8 @@ import time
 from types import ModuleType
 from typing import Any
 
+from llama_stack.apis.common.errors import VectorStoreNotFoundError
+
 TRUSTED_SECONDS = 1.0
 """How long a registered resource that is known may be used without asking whether another replica changed it."""
 
@@ -56,7 +58,12 @@ def change_routing(module: ModuleType) -> None:
             provider = await route(self, routing_key, provider_id)
         except ValueError:  # not in the cache that upstream routes by
             await self.dist_registry.get_all()
-            provider = await route(self, routing_key, provider_id)
+            try:
+                provider = await route(self, routing_key, provider_id)
+            except ValueError as error:
+                if type(self).__name__ == "VectorStoresRoutingTable":
+                    raise VectorStoreNotFoundError(routing_key) from error
+                raise
         if module.get_impl_api(provider) is module.Api.vector_io:
             await _make_known(provider, self.dist_registry.get_cached("vector_store", routing_key))
         return provider

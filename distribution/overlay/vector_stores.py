@@ -8,6 +8,7 @@ import asyncio
 import functools
 import inspect
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,6 +19,9 @@ from typing import Any
 
 from distribution.overlay.replicas import is_shared
 from providers.stores import Store, Transaction, open_store
+
+COLLECTION_NOT_FOUND = 100
+"""Milvus's code."""
 
 AsyncFunction = Callable[..., Awaitable[Any]]
 Record = dict[str, Any]
@@ -48,7 +52,31 @@ def change_vector_stores(module: ModuleType) -> None:
     mixin._save_openai_vector_store = _merging(mixin._save_openai_vector_store, module)
     mixin._update_openai_vector_store = _merging(mixin._update_openai_vector_store, module)
     mixin._resume_incomplete_batches = _resume_later
+    module.VectorStoreSearchResponsePage = _page_or_error(module)  # type: ignore[attr-defined]
     mixin.shutdown = _closing_records(mixin.shutdown)
+
+
+def change_router(module: ModuleType) -> None:
+    """llama_stack.core.routers.vector_io: a new store takes the only embedding model there is, if it names none."""
+    router: Any = module.VectorIORouter
+    create = router.openai_create_vector_store
+
+    @functools.wraps(create)
+    async def openai_create_vector_store(self: Any, params: Any) -> Any:
+        extra = params.model_extra
+        default = self.vector_stores_config and self.vector_stores_config.default_embedding_model
+        if not default and extra.get("embedding_model") is None:
+            models = await self.routing_table.get_all_with_type("model")
+            names = [model.identifier for model in models if model.model_type == module.ModelType.embedding]
+            if len(names) != 1:
+                raise ValueError(
+                    "name the embedding model: extra_body={'embedding_model': ...}; "
+                    f"there are: {', '.join(sorted(names)) or 'none'}"
+                )
+            extra["embedding_model"] = names[0]
+        return await create(self, params)
+
+    router.openai_create_vector_store = openai_create_vector_store
 
 
 def change_pgvector(module: ModuleType) -> None:
@@ -90,11 +118,34 @@ def _changing_a_file(method: AsyncFunction, *, removes: bool = False) -> AsyncFu
         counted = (await self._load_openai_vector_store_file(store_id, file_id)).get("status") if removes else None
         token = _change.set(FileChange(file_id, counted))
         try:
-            return await method(self, *arguments, **options)
+            result = await method(self, *arguments, **options)
         finally:
             _change.reset(token)
+        if reason := getattr(result, "last_error", None):  # upstream stores that a file failed, and not why
+            stored = await self._load_openai_vector_store_file(store_id, file_id)
+            stored["last_error"] = reason.model_dump()
+            await self._update_openai_vector_store_file(store_id, file_id, stored)
+        return result
 
     return do
+
+
+def _page_or_error(module: ModuleType) -> Callable[..., Any]:
+    """What makes the page of a search, and raises where upstream makes an empty one while it handles an error."""
+    page = module.VectorStoreSearchResponsePage
+
+    def make(**fields: Any) -> Any:
+        error = sys.exception()
+        if error and not fields["data"] and not _says_that_nothing_was_inserted(error):
+            raise error
+        return page(**fields)
+
+    return make
+
+
+def _says_that_nothing_was_inserted(error: BaseException) -> bool:
+    """Milvus has no collection before the first chunk comes."""
+    return type(error).__name__ == "MilvusException" and getattr(error, "code", None) == COLLECTION_NOT_FOUND
 
 
 def _after_reading_all(method: AsyncFunction) -> AsyncFunction:

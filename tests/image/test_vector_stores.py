@@ -67,6 +67,13 @@ def test_a_vector_store_outlives_a_restart(restarted: Restarted, provider: str) 
     assert store not in {listed.id for listed in stores.list().data}
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_nothing_is_found_where_nothing_is(restarted: Restarted, vllm_embedding: Vllm, provider: str) -> None:
+    client = restarted.client
+    empty = client.vector_stores.create(name="empty", extra_body=_options(provider, vllm_embedding.model))
+    assert client.vector_stores.search(empty.id, query="owls").data == []
+
+
 def _best(stores: VectorStores, store: str, query: str) -> str:
     return stores.search(store, query=query).data[0].content[0].text
 
@@ -77,14 +84,13 @@ def _client(address: str) -> OpenAI:
 
 def _zoo(client: OpenAI, provider: str, model: str) -> str:
     """A store of this provider with one file in it."""
-    options = {
-        "provider_id": provider,
-        "embedding_model": f"vllm-embedding/{model}",
-        "embedding_dimension": 384,
-    }
-    store = client.vector_stores.create(name="zoo", extra_body=options)
+    store = client.vector_stores.create(name="zoo", extra_body=_options(provider, model))
     _attach(client, store.id, GIRAFFES.encode())
     return store.id
+
+
+def _options(provider: str, model: str) -> dict[str, object]:
+    return {"provider_id": provider, "embedding_model": f"vllm-embedding/{model}", "embedding_dimension": 384}
 
 
 def _attach(client: OpenAI, store: str, content: bytes) -> str:
