@@ -17,6 +17,7 @@ HOOKED = {
     "llama_stack.core.distribution": "registry.change_registry",
     "llama_stack.core.providers": "health.change_health",
     "llama_stack.core.routers.vector_io": "vector_stores.change_router",
+    "llama_stack.core.routers.inference": "changes.change_inference_router",
     "llama_stack.core.routing_tables.common": "replicas.change_routing",
     "llama_stack.core.routing_tables.models": "models.change_models",
     "llama_stack.core.server.server": "changes.change_server",

@@ -53,6 +53,19 @@ def change_vector_scores(module: ModuleType) -> None:
     module.QueryChunksResponse.__init__ = initialize
 
 
+def change_inference_router(module: ModuleType) -> None:
+    """llama_stack.core.routers.inference: put streamed log probabilities together, to store the completion.
+
+    They come as the OpenAI client's objects, which llama-stack's model refused: the stream ended with an error.
+    """
+    original = module.OpenAIChoiceLogprobs
+
+    def choice_logprobs(content: list[Any]) -> Any:
+        return original(content=[token.model_dump() for token in content])
+
+    module.OpenAIChoiceLogprobs = choice_logprobs  # type: ignore[attr-defined]
+
+
 def change_server(module: ModuleType) -> None:
     """llama_stack.core.server.server: verify before the application is made, and report what it raises."""
     from distribution.overlay.answers import answer_errors, change_answers
