@@ -24,6 +24,7 @@ HOOKED = {
     "llama_stack.core.stack": "changes.change_stack",
     "llama_stack.core.store.registry": "replicas.change_resource_registry",
     "llama_stack.core.utils.config": "changes.change_redaction",
+    "llama_stack.providers.inline.batches.reference.batches": "batches.change_batches",
     "llama_stack.providers.registry": "registry.change_registry_package",
     "llama_stack.providers.remote.vector_io.pgvector.pgvector": "vector_stores.change_pgvector",
     "llama_stack.providers.utils.inference.inference_store": "storage.change_completions_store",
