@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 HOOKED = {
     "llama_stack.apis.vector_io.vector_io": "changes.change_vector_scores",
     "llama_stack.cli.stack.run": "changes.change_command_line",
+    "llama_stack.core.conversations.conversations": "conversations.change_conversations",
     "llama_stack.core.distribution": "registry.change_registry",
     "llama_stack.core.providers": "health.change_health",
     "llama_stack.core.routers.vector_io": "vector_stores.change_router",
@@ -25,6 +26,7 @@ HOOKED = {
     "llama_stack.core.store.registry": "replicas.change_resource_registry",
     "llama_stack.core.utils.config": "changes.change_redaction",
     "llama_stack.providers.inline.batches.reference.batches": "batches.change_batches",
+    "llama_stack.providers.inline.agents.meta_reference.responses.openai_responses": "conversations.change_responses",
     "llama_stack.providers.registry": "registry.change_registry_package",
     "llama_stack.providers.remote.vector_io.pgvector.pgvector": "vector_stores.change_pgvector",
     "llama_stack.providers.utils.inference.inference_store": "storage.change_completions_store",
