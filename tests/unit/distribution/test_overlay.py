@@ -29,7 +29,15 @@ def test_every_hooked_module_is_there_and_changed(name: str) -> None:
     assert callable(getattr(importlib.import_module(f"distribution.overlay.{place}"), function))
 
 
+CONVERSATIONS = "llama_stack.core.conversations.conversations:ConversationServiceImpl"
+RESPONSES = "llama_stack.providers.inline.agents.meta_reference.responses.openai_responses"
 WRAPPED = {
+    f"{CONVERSATIONS}.create_conversation": ["self", "items", "metadata"],
+    f"{CONVERSATIONS}.add_items": ["self", "conversation_id", "items"],
+    f"{CONVERSATIONS}.openai_delete_conversation_item": ["self", "conversation_id", "item_id"],
+    f"{RESPONSES}:OpenAIResponsesImpl._process_input_with_previous_response": [
+        *("self", "input", "tools", "previous_response_id", "conversation"),
+    ],
     "llama_stack.core.distribution:get_provider_registry": ["config"],
     "llama_stack.core.server.server:create_app": [],
     "llama_stack.core.server.server:replace_env_vars": ["config", "path"],
@@ -48,6 +56,9 @@ WRAPPED = {
     "uvicorn.supervisors.multiprocess:Multiprocess.keep_subprocess_alive": ["self"],
 }
 REPLACED = {
+    f"{CONVERSATIONS}.list": ["self", "conversation_id", "after", "include", "limit", "order"],
+    f"{CONVERSATIONS}.openai_delete_conversation": ["self", "conversation_id"],
+    f"{RESPONSES}:ResponsesStore.store_conversation_messages": ["self", "conversation_id", "messages"],
     "llama_stack.core.providers:ProviderImpl.get_providers_health": ["self"],
     "llama_stack.core.routing_tables.models:ModelsRoutingTable.update_registered_models": [
         *("self", "provider_id", "models"),
