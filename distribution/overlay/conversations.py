@@ -9,8 +9,7 @@ import functools
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from types import ModuleType
 from typing import Annotated, Any, Literal
 from weakref import WeakValueDictionary
@@ -140,13 +139,10 @@ def change_responses(module: ModuleType) -> None:
     module.ResponsesStore.store_conversation_messages = forget_messages
 
 
-@asynccontextmanager
-async def _only_one(self: Any, conversation_id: str) -> AsyncIterator[None]:
-    """Have one change of a conversation at a time, as far as this process goes."""
-    locks = self.__dict__.setdefault("locks", WeakValueDictionary())
-    lock = locks.setdefault(conversation_id, asyncio.Lock())
-    async with lock:
-        yield
+def _only_one(self: Any, conversation_id: str) -> asyncio.Lock:
+    """Have one change of a conversation at a time, as far as this process goes. A lock lives while it is in use."""
+    locks: WeakValueDictionary[str, asyncio.Lock] = self.__dict__.setdefault("locks", WeakValueDictionary())
+    return locks.setdefault(conversation_id, asyncio.Lock())
 
 
 async def _put(store: Any, row: Row) -> None:

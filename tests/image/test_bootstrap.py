@@ -8,20 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from builder import paths
-from tests.support import image, intercepting_proxy, other_user
+from tests.support import clones, image, intercepting_proxy, other_user
 from tests.support.image import BuiltImage
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
-NOT_COPIED_WITH_HISTORY = (".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
-NOT_COPIED = shutil.ignore_patterns(".git", *NOT_COPIED_WITH_HISTORY)
 NOTE = "Preparing .venv from requirements/build.lock (once; build.py goes on by itself)\n"
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A copy of this clone without anything that was made in it."""
-    return Path(shutil.copytree(paths.ROOT, tmp_path / "clone", ignore=NOT_COPIED))
+    return clones.copy(tmp_path / "clone")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -46,7 +43,7 @@ def test_a_user_without_rights_or_home_starts_it(clone: Path, tmp_path: Path) ->
 
 
 def test_it_builds_behind_a_proxy_with_a_private_ca(built: BuiltImage, tmp_path: Path) -> None:
-    clone = shutil.copytree(paths.ROOT, tmp_path / "clone", ignore=shutil.ignore_patterns(*NOT_COPIED_WITH_HISTORY))
+    clone = clones.copy(tmp_path / "clone", history=True)
     with intercepting_proxy.serve() as proxy:
         trusted = dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"), str(proxy.authority))
         proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy.address)

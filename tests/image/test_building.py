@@ -4,7 +4,6 @@ Each test works in a copy of this clone, so that the copy's state is its own.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,19 +14,15 @@ from pathlib import Path
 import pytest
 
 from builder import paths
-from tests.support import image, image_files, other_user, small_image
+from tests.support import clones, image, image_files, other_user, small_image
 from tests.support.image import TAG, BuiltImage
-
-NOT_COPIED = shutil.ignore_patterns(".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
+from tests.support.process import hear_interrupts
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A copy of this clone that shares its environment and nothing else."""
-    copy = tmp_path / "clone with a space"
-    shutil.copytree(paths.ROOT, copy, ignore=NOT_COPIED, symlinks=True)
-    (copy / ".venv").symlink_to(paths.ENVIRONMENT)
-    return copy
+    return clones.copy(tmp_path / "clone with a space", history=True, environment=True)
 
 
 @pytest.fixture
@@ -50,11 +45,6 @@ def _build(
         check=False,
         env={**os.environ, **(environment or {})},
     )
-
-
-def _hear_interrupts() -> None:
-    """What a shell starts in the background ignores them, and so do its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_another_user_path_clock_locale_and_umask_give_the_same_digest(
@@ -111,7 +101,7 @@ def test_an_interrupted_build_leaves_no_archive_and_the_next_one_works(warm_clon
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=_hear_interrupts,
+        preexec_fn=hear_interrupts,
     )
     deadline = time.monotonic() + 120
     while not list(warm_clone.glob("dist/.*.tar.*")) and time.monotonic() < deadline:  # being written or verified

@@ -1,6 +1,5 @@
 """`build.py run` serves what was built, and leaves nothing behind when it is told to end."""
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,16 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from builder import engine, paths, tags
+from builder import engine, tags
+from tests.support import clones
 from tests.support.image import TAG, BuiltImage
-from tests.support.process import LOOPBACK, Program, answers, free_port
-
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
-
-
-def _hear_interrupts() -> None:
-    """What a shell starts in the background ignores them, and so do its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+from tests.support.process import LOOPBACK, Program, answers, free_port, hear_interrupts
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +19,7 @@ def clone(built: BuiltImage, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of this clone that has built the image."""
     if engine.find():
         pytest.skip("an engine answers here, and would serve the image")
-    copy = Path(shutil.copytree(paths.ROOT, tmp_path_factory.mktemp("run") / "clone", ignore=NOT_COPIED))
-    (copy / ".venv").symlink_to(paths.ENVIRONMENT)
+    copy = clones.copy(tmp_path_factory.mktemp("run") / "clone", environment=True)
     (copy / "dist").mkdir()
     (copy / "dist" / tags.parse(TAG).file_name).symlink_to(built.archive)
     return copy
@@ -43,7 +35,7 @@ def test_it_serves_until_it_is_told_to_end(clone: Path, tmp_path: Path, told: si
             cwd=clone,
             stdout=output,
             stderr=output,
-            preexec_fn=_hear_interrupts,
+            preexec_fn=hear_interrupts,
         )
         Program(command, process, log).wait_until(lambda: answers(f"http://{LOOPBACK}:{port}/v1/health"), timeout=120)
         process.send_signal(told)

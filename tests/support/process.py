@@ -137,6 +137,11 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
+def hear_interrupts() -> None:
+    """For ``preexec_fn``: what a shell starts in the background ignores SIGINT, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def accepts(port: int) -> bool:
     """Whether something accepts connections on a loopback port; raises ``OSError`` if not."""
     with socket.create_connection((LOOPBACK, port), timeout=2):

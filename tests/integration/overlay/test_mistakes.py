@@ -58,14 +58,12 @@ def test_a_model_of_the_other_kind_is_named(client: OpenAI, vllm: Vllm, vllm_emb
 
 
 def test_json_that_is_none_has_no_field_to_blame(client: OpenAI) -> None:
+    headers = {"Content-Type": "application/json"}
     with pytest.raises(openai.BadRequestError) as error:
-        client.post("/chat/completions", content=b"{no", cast_to=object, options={"headers": _JSON})
+        client.post("/chat/completions", content=b"{no", cast_to=object, options={"headers": headers})
     assert error.value.param is None
     body: Any = error.value.body
     assert body["message"] == "JSON decode error"
-
-
-_JSON = {"Content-Type": "application/json"}
 
 
 def test_a_vector_store_takes_the_only_embedding_model(client: OpenAI, vllm_embedding: Vllm) -> None:

@@ -74,7 +74,9 @@ def test_the_server_starts_without_it_and_goes_on_trying(tmp_path: Path) -> None
 
 def test_whoever_requires_it_does_not_start(tmp_path: Path) -> None:
     with (
-        pytest.raises(StartError, match=r"ended with code 78; (.|\n)*vllm \(remote::vllm\) does not answer"),
+        pytest.raises(
+            StartError, match=r"ended with code 78; (.|\n)*run\.yaml:7:12: error: vllm \(remote::vllm\) does not answer"
+        ),
         serve(_config(tmp_path, free_port()), {"REQUIRE_REACHABLE": "1"}),
     ):
         pass
