@@ -10,11 +10,12 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
+
+from tests.support import http_server
 
 KINDS = {
     "v1": ("ConfigMap", "Service", "ServiceAccount", "PersistentVolumeClaim", "Pod", "Event"),
@@ -112,7 +113,7 @@ def serve(*more_apis: str) -> Iterator[Cluster]:
     cluster = Cluster(*more_apis)
     stopping = threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answer(http_server.Handler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -168,21 +169,12 @@ def serve(*more_apis: str) -> Iterator[Cluster]:
                     except OSError:
                         return
 
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    cluster.address = f"http://127.0.0.1:{server.server_port}"
-    try:
-        yield cluster
-    finally:
-        stopping.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with http_server.serving(Answer) as port:
+        cluster.address = f"http://127.0.0.1:{port}"
+        try:
+            yield cluster
+        finally:
+            stopping.set()
 
 
 # Says that the server validates fields by itself, so that Helm does not ask for schemas.

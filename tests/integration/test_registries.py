@@ -4,9 +4,7 @@ import base64
 import json
 import logging
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytest
 from builder import cli, paths, platforms, verification
 from builder.image.written import WrittenImage
 from builder.verification import Verdict
-from tests.support import forwarder, oras, process, registry, small_image, token_issuer
+from tests.support import forwarder, http_server, oras, process, registry, small_image, token_issuer
 from tests.support.registry import Registry
 
 NAME, PASSWORD = "robot", "correct horse"
@@ -283,7 +281,7 @@ def test_a_registry_that_takes_nothing_is_quoted(push: Push, tmp_path: Path) -> 
 def test_a_refused_tag_is_quoted(push: Push, tmp_path: Path) -> None:
     """Registries refuse to move a tag in different ways; this one has every blob and says no at the end."""
 
-    class Immutable(BaseHTTPRequestHandler):
+    class Immutable(http_server.Handler):
         def do_HEAD(self) -> None:
             self.send_response(200)
             self.end_headers()
@@ -296,16 +294,8 @@ def test_a_refused_tag_is_quoted(push: Push, tmp_path: Path) -> None:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Immutable)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        code, said, _ = push(f"127.0.0.1:{server.server_port}/team/demo:1", _small(tmp_path), "--plain-http")
-    finally:
-        server.shutdown()
-        server.server_close()
+    with http_server.serving(Immutable) as port:
+        code, said, _ = push(f"127.0.0.1:{port}/team/demo:1", _small(tmp_path), "--plain-http")
     assert code == 69
     assert "refuses the manifest team/demo:1: 409 TAG_INVALID the tag 1 is immutable" in said
 

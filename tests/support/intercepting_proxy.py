@@ -5,15 +5,15 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
 import trustme
 
+from tests.support import http_server
 from tests.support.process import LOOPBACK, scratch
 
 CHUNK = 1 << 16
@@ -25,35 +25,28 @@ class InterceptingProxy:
 
     address: str
     authority: Path
-    opened: set[str] = field(default_factory=set)
+    opened: set[str]
 
 
 @contextmanager
 def serve() -> Iterator[InterceptingProxy]:
     """Forward to the hosts that clients ask for until the block ends."""
     authority = trustme.CA()
-    with scratch("proxy") as directory, ThreadingHTTPServer((LOOPBACK, 0), BaseHTTPRequestHandler) as server:
+    opened: set[str] = set()
+    with scratch("proxy") as directory, http_server.serving(_handler(opened, authority)) as port:
         certificate = directory / "ca.pem"
         authority.cert_pem.write_to_path(str(certificate))
-        proxy = InterceptingProxy(f"http://{LOOPBACK}:{server.server_port}", certificate)
-        server.RequestHandlerClass = _handler(proxy, authority)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            server.shutdown()
-            thread.join()
+        yield InterceptingProxy(f"http://{LOOPBACK}:{port}", certificate, opened)
 
 
-def _handler(proxy: InterceptingProxy, authority: trustme.CA) -> type[BaseHTTPRequestHandler]:
+def _handler(opened: set[str], authority: trustme.CA) -> type[http_server.Handler]:
     @cache
     def context_for(host: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(host).configure_cert(context)
         return context
 
-    class Handler(BaseHTTPRequestHandler):
+    class Forward(http_server.Handler):
         protocol_version = "HTTP/1.1"
 
         def do_CONNECT(self) -> None:
@@ -68,7 +61,7 @@ def _handler(proxy: InterceptingProxy, authority: trustme.CA) -> type[BaseHTTPRe
                     suppress(OSError),
                     context_for(host).wrap_socket(self.connection, server_side=True) as here,
                 ):
-                    proxy.opened.add(host)
+                    opened.add(host)
                     back = threading.Thread(target=_pass_on, args=(beyond, here))
                     back.start()
                     _pass_on(here, beyond)
@@ -88,10 +81,7 @@ def _handler(proxy: InterceptingProxy, authority: trustme.CA) -> type[BaseHTTPRe
                 self.end_headers()
                 self.wfile.write(answer.content)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    return Handler
+    return Forward
 
 
 def _pass_on(source: ssl.SSLSocket, target: ssl.SSLSocket) -> None:

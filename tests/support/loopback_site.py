@@ -1,9 +1,10 @@
 """A small HTTP server on the loopback, for what a mirror or an index would answer."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support import http_server
+from tests.support.process import LOOPBACK
 
 
 class Site:
@@ -21,7 +22,7 @@ def serve() -> Iterator[Site]:
     """Serve `Site.files` by path until the block ends; a path with a `status` answers with that alone."""
     site = Site()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answer(http_server.Handler):
         def do_GET(self) -> None:
             site.requests.append(self.path)
             content = site.files.get(self.path)
@@ -30,15 +31,6 @@ def serve() -> Iterator[Site]:
             self.end_headers()
             self.wfile.write(content or b"")
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    site.address = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with http_server.serving(Answer) as port:
+        site.address = f"http://{LOOPBACK}:{port}"
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -2,11 +2,9 @@
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 
+from tests.support import http_server
 from tests.support.process import LOOPBACK
 
 ISSUER, SERVICE = "tests", "registry"
@@ -80,7 +79,7 @@ def serve(directory: Path, account: tuple[str, str], *, refresh_token: str, stal
     """Give out tokens until the block ends."""
     issuer = TokenIssuer(directory, account, refresh_token, stale)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answer(http_server.Handler):
         def do_GET(self) -> None:
             self._reply(urlsplit(self.path).query)
 
@@ -95,17 +94,9 @@ def serve(directory: Path, account: tuple[str, str], *, refresh_token: str, stal
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    issuer.address = f"http://{LOOPBACK}:{server.server_port}"
-    try:
+    with http_server.serving(Answer) as port:
+        issuer.address = f"http://{LOOPBACK}:{port}"
         yield issuer
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _encoded(content: bytes) -> str:

@@ -1,9 +1,7 @@
 """Authentication, access rules and quota hold on the streaming routes as on llama-stack's own."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from openai.resources.files import Files
 from tests.integration.files import web
 from tests.integration.files.places import LocalPlace
 from tests.integration.files.serving import Home
+from tests.support import http_server
 from tests.support.process import LOOPBACK
 from tests.support.run_configs import sqlite_sql
 from tests.support.stack_server import StackServer
@@ -30,7 +29,7 @@ MEMBERS_READ_OWNERS_DELETE = [
 def auth_endpoint() -> Iterator[str]:
     """A service that takes a user's name for the user's token."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answer(http_server.Handler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             teams = TEAMS.get(asked["api_key"])
@@ -39,14 +38,8 @@ def auth_endpoint() -> Iterator[str]:
             attributes = {"teams": teams} if teams else {}
             self.wfile.write(json.dumps({"principal": asked["api_key"], "attributes": attributes}).encode())
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://{LOOPBACK}:{server.server_port}/validate"
-    server.shutdown()
-    server.server_close()
+    with http_server.serving(Answer) as port:
+        yield f"http://{LOOPBACK}:{port}/validate"
 
 
 def serve(directory: Path, auth_endpoint: str, **auth: Any) -> Any:

@@ -1,9 +1,7 @@
 """Conversations: all their items, in the order in which they came, for clients and for the model."""
 
-import http.server
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 import openai
 import pytest
 
+from tests.support import http_server
 from tests.support.process import LOOPBACK
 from tests.support.run_configs import AGENTS, run_config, vllm_provider
 from tests.support.stack_server import StackServer, serve
@@ -27,7 +26,7 @@ FILE_SEARCH = {
 }
 
 
-class _Model(http.server.BaseHTTPRequestHandler):
+class _Model(http_server.Handler):
     """As much of an OpenAI-compatible server as answers "answer N", and keeps what it was asked."""
 
     asked: list[list[dict[str, Any]]]
@@ -53,9 +52,6 @@ class _Model(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
 
 
 @dataclass(frozen=True)
@@ -83,19 +79,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("conversations")
     asked: list[list[dict[str, Any]]] = []
     handler = type("Model", (_Model,), {"asked": asked})
-    with http.server.ThreadingHTTPServer((LOOPBACK, 0), handler) as model:
-        thread = threading.Thread(target=model.serve_forever)
-        thread.start()
+    with http_server.serving(handler) as port:
         providers = {
-            "inference": [vllm_provider("vllm", f"http://{LOOPBACK}:{model.server_port}/v1")],
+            "inference": [vllm_provider("vllm", f"http://{LOOPBACK}:{port}/v1")],
             "agents": [AGENTS],
         }
-        try:
-            with serve(run_config(directory, providers)) as server:
-                yield Stack(server, asked, directory / "sql.db")
-        finally:
-            model.shutdown()
-            thread.join()
+        with serve(run_config(directory, providers)) as server:
+            yield Stack(server, asked, directory / "sql.db")
 
 
 def test_all_items_can_be_listed(stack: Stack) -> None:

@@ -1,16 +1,13 @@
 """A service that is down when the server starts, and comes up later."""
 
-import http.server
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from tests.support import http_server
 from tests.support.process import LOOPBACK, StartError, free_port
 from tests.support.run_configs import run_config, vllm_provider
 from tests.support.stack_server import StackServer, serve
@@ -19,7 +16,7 @@ MODELS = ("registered", "listed")
 PATIENCE = 90  # seconds
 
 
-class _Models(http.server.BaseHTTPRequestHandler):
+class _Models(http_server.Handler):
     """As much of an OpenAI-compatible server as lists its models: a vLLM takes a minute to come up."""
 
     def do_GET(self) -> None:
@@ -30,21 +27,6 @@ class _Models(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
-
-@contextmanager
-def _models_on(port: int) -> Iterator[None]:
-    with http.server.ThreadingHTTPServer((LOOPBACK, port), _Models) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def _config(directory: Path, port: int) -> dict[str, Any]:
@@ -67,7 +49,7 @@ def test_the_server_starts_without_it_and_goes_on_trying(tmp_path: Path) -> None
     with serve(_config(tmp_path, port)) as server:
         server.program.wait_until(lambda: _health(server) == "Error", PATIENCE)
         assert server.program.log.read_text().count("(unreachable)") == 1
-        with _models_on(port):
+        with http_server.serving(_Models, port):
             server.program.wait_until(lambda: _models(server) == ["vllm/listed", "vllm/registered"], PATIENCE)
             server.program.wait_until(lambda: _health(server) == "OK", PATIENCE)
 

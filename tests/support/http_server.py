@@ -1,0 +1,28 @@
+"""HTTP servers of the tests' own, for what no real server would say on request."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support.process import LOOPBACK
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One that keeps quiet; its methods `do_GET` and the like answer."""
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def serving(handler: type[Handler], port: int = 0) -> Iterator[int]:
+    """Answer on ``port`` of the loopback, a free one if it is 0, until the block ends; yields the port."""
+    with ThreadingHTTPServer((LOOPBACK, port), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
