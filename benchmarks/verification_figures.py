@@ -20,7 +20,7 @@ STARTS = 7
 # The same server with its gate taken out.
 UNVERIFIED = """
 import contextlib, sys
-from distribution import command_line, gate
+from distribution.launch import command_line, gate
 gate.Gate.verify = gate.Gate.succeed = lambda *_: None
 gate.Gate.starting = lambda _: contextlib.nullcontext()
 sys.exit(command_line.main(sys.argv[1:]))

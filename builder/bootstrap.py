@@ -51,7 +51,7 @@ def _give_uv_a_cache() -> None:
 
 def _home() -> Path:
     """The home directory; `~` for a uid that has none."""
-    return Path(os.path.expanduser("~"))  # noqa: PTH111 (Path.home() raises for such a uid)
+    return Path(os.path.expanduser("~"))
 
 
 def _environment_python() -> Path:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from builder.errors import UserFileError
-from distribution.environment_file import BadEnvironmentFile, variables
+from formats.environment_file import BadEnvironmentFile, variables
 
 
 def read(path: Path) -> dict[str, str]:

@@ -30,9 +30,9 @@ ENTRYPOINT = ("python", "-m", "distribution")
 
 
 def code(site_packages: str) -> Iterator[Entry]:
-    """The distribution and the providers, the path file that makes every Python know them, and the state directory."""
+    """The code, the path file that makes every Python know it, and the state directory."""
     yield from entries.directories_to(HOME, site_packages)
-    for package in ("distribution", "providers"):
+    for package in ("distribution", "formats", "providers"):
         for entry in entries.below(paths.ROOT, package):
             if entry.kind is Kind.DIRECTORY and not entry.path.endswith("__pycache__"):
                 yield entries.directory(f"{HOME}/{entry.path}")

@@ -2,6 +2,6 @@
 
 import sys
 
-from distribution.command_line import main
+from distribution.launch.command_line import main
 
 sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any
 
-from distribution.gate import is_worker
+from distribution.launch.gate import is_worker
 from distribution.overlay.replicas import is_shared
 
 AsyncFunction = Callable[..., Awaitable[Any]]

@@ -12,11 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from distribution.config_search import ChosenConfig
-from distribution.errors import BAD_CONFIG
-from distribution.gate import gate, is_worker, workers_to_start
-
-APPLICATION_FACTORY = "llama_stack.core.server.server:create_app"
+from distribution.launch.config_search import ChosenConfig
+from distribution.launch.errors import BAD_CONFIG
+from distribution.launch.gate import gate, is_worker, workers_to_start
+from distribution.upstream.application import APPLICATION_FACTORY
 
 
 def change_stack(module: ModuleType) -> None:
@@ -110,14 +109,14 @@ def without_leftovers(config: Any) -> Any:
     if isinstance(apis, list):
         config["apis"] = [api for api in apis if api != "telemetry"]
     for key in ("external_providers_dir", "external_apis_dir"):
-        if isinstance(config.get(key), str) and not Path(config[key]).expanduser().is_dir():
+        if isinstance(config.get(key), str) and not os.path.isdir(os.path.expanduser(config[key])):
             del config[key]
     return config
 
 
 def change_command_line(module: ModuleType) -> None:
     """llama_stack.cli.stack.run: verify first, and keep the exit code 78 that it would swallow."""
-    from distribution.ports import VARIABLE, is_service_address
+    from distribution.launch.ports import VARIABLE, is_service_address
 
     if is_service_address(os.environ.get(VARIABLE, "")):
         del os.environ[VARIABLE]  # it would stop every `llama` command with a ValueError
@@ -128,12 +127,12 @@ def change_command_line(module: ModuleType) -> None:
     @functools.wraps(original)
     def run(self: Any, args: Any) -> None:
         if args.config:
-            from distribution.overlay import facts
+            from distribution.upstream.run_config import distribution_config
 
             path = Path(args.config)
-            path = path if path.is_file() else facts.distribution_config(args.config) or path
+            path = path if path.is_file() else distribution_config(args.config) or path
             if path.is_file():
-                from distribution.overlay.server_settings import wished_address
+                from distribution.upstream.server_settings import wished_address
 
                 gate.listens_on(wished_address(path)[0], args.port, None)
                 gate.verify(ChosenConfig(path, "given to `llama stack run`"))

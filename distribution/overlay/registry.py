@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from distribution.shipped import shipped_module
+from distribution.upstream.shipped import shipped_module
 
 OWN_MODULES = Path(__file__).resolve().parents[2] / "providers" / "registry"
 DISABLED = "__disabled__"

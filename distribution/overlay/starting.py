@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from distribution.gate import StartupFailure, gate
-from distribution.verification import startup
+from distribution.launch.gate import StartupFailure, gate
+from distribution.verification import startup_findings
 from distribution.verification.findings import Finding
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ class Start:
     def note_unreachable(self, api: str, provider_id: str, error: BaseException) -> None:
         """Say once that a service is down."""
         if (api, provider_id) not in self.unreachable:
-            self.unreachable[api, provider_id] = startup.root_cause(error)
-            gate.say(startup.unreachable(gate.subject(), api, provider_id, error))
+            self.unreachable[api, provider_id] = startup_findings.root_cause(error)
+            gate.say(startup_findings.unreachable(gate.subject(), api, provider_id, error))
 
 
 current = Start()
@@ -67,7 +67,9 @@ def collecting(instantiate: AsyncFunction) -> AsyncFunction:
             log.debug("provider %s of %s did not start", provider.provider_id, api, exc_info=error)
             consequence = any(isinstance(one, NotStarted) for one in [*deps.values(), *inner_impls.values()])
             if not consequence:
-                current.failures.append(startup.provider_failure(gate.subject(), api, provider.provider_id, error))
+                current.failures.append(
+                    startup_findings.provider_failure(gate.subject(), api, provider.provider_id, error)
+                )
             return NotStarted(provider.provider_id)
         if api == "inference" and hasattr(implementation, "list_models"):
             _note_when_models_cannot_be_listed(implementation, provider.provider_id)
@@ -85,7 +87,7 @@ def _note_when_models_cannot_be_listed(implementation: Any, provider_id: str) ->
         try:
             return await list_models(*arguments, **options)
         except Exception as error:
-            if startup.is_unreachable(error):
+            if startup_findings.is_unreachable(error):
                 current.note_unreachable("inference", provider_id, error)
             raise
 
@@ -130,12 +132,12 @@ def registering_one_by_one(register: AsyncFunction) -> AsyncFunction:
                 try:
                     await again()
                 except Exception as error:
-                    if startup.is_unreachable(error):
+                    if startup_findings.is_unreachable(error):
                         current.note_unreachable(api, provider_id, error)
                         current.pending.append(Pending(api, provider_id, again))
                     else:
                         log.debug("%s[%d] was not registered", kind, index, exc_info=error)
-                        failures.append(startup.resource_failure(gate.subject(), kind, index, error))
+                        failures.append(startup_findings.resource_failure(gate.subject(), kind, index, error))
         if failures:
             raise StartupFailure(failures)
 
@@ -143,7 +145,7 @@ def registering_one_by_one(register: AsyncFunction) -> AsyncFunction:
 
 
 def _api_of(kind: str) -> str:
-    from distribution.overlay.facts import RESOURCES
+    from distribution.upstream.apis import RESOURCES
 
     return RESOURCES[kind][0] if kind in RESOURCES else kind
 
@@ -191,12 +193,12 @@ async def _try_again(pending: Pending) -> None:
     try:
         await pending.again()
     except Exception as error:
-        if startup.is_unreachable(error):
+        if startup_findings.is_unreachable(error):
             return
         log.warning(
             "a resource of provider %s could not be registered: %s",
             pending.provider_id,
-            startup.root_cause(error),
+            startup_findings.root_cause(error),
         )
     current.pending.remove(pending)
 

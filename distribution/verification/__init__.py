@@ -1,5 +1,6 @@
-"""Verification: everything that is wrong with a run config, found before the server opens its port.
+"""The second floor: what is wrong with a run config, where it is written and what to do, before anything is served.
 
-A run config becomes a Document (data with positions), then a Subject (variables expanded, providers listed).
-Each family of checks reads the Subject and yields Findings; reports show them.
+`verify` reads top down: `document` (text to data with places), `subject` (variables expanded for one target),
+`old_format` (what is left of 0.2.x), `resolution` (what each provider comes to), `checks/` (each reads and finds),
+`masking`, and `report/` (the verdict for people, for programs and for Kubernetes).
 """

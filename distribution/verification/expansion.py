@@ -9,6 +9,7 @@ from typing import Any
 from distribution.verification.findings import KeyPath
 
 REFERENCE = re.compile(r"\${env\.([A-Z0-9_]+)(?::([=+])([^}]*))?}")
+LOOKS_LIKE_A_REFERENCE = re.compile(r"\$\{[^}]*\}?|\$env\.\w+")
 DISABLED = "__disabled__"
 TRUE_OR_FALSE = {"true": True, "false": False}
 
@@ -33,12 +34,15 @@ class Expansion:
     unset: list[tuple[KeyPath, str]] = field(default_factory=list)
     # Values that only the target's environment can tell.
     unknown: set[KeyPath] = field(default_factory=set)
+    # Values with something in them that only looks like a variable; what they would be if it were one, nobody knows.
+    malformed: set[KeyPath] = field(default_factory=set)
     # List items that llama-stack drops because their provider_id is `__disabled__`.
     dropped: set[KeyPath] = field(default_factory=set)
 
     def is_unknown(self, path: KeyPath) -> bool:
         """Tell whether a value, or something around or inside it, is unknown."""
-        return any(path[: len(known)] == known or known[: len(path)] == path for known in self.unknown)
+        uncertain = self.unknown | self.malformed
+        return any(path[: len(known)] == known or known[: len(path)] == path for known in uncertain)
 
 
 def expand(data: Any, environment: Mapping[str, str] | None) -> Expansion:
@@ -71,6 +75,8 @@ def _expand_item(item: Any, path: KeyPath, environment: Mapping[str, str] | None
 
 def _expand_text(text: str, path: KeyPath, environment: Mapping[str, str] | None, result: Expansion) -> Any:
     references = list(references_in(text))
+    if malformed_in(text):
+        result.malformed.add(path)
     if not references:
         return text
     result.references[path] = references
@@ -96,6 +102,11 @@ def references_in(text: str) -> Iterator[Reference]:
         yield Reference(match[1], operator, match[3] if operator == "=" else "")
 
 
+def malformed_in(text: str) -> list[str]:
+    """Return what was meant as a reference to a variable and is none for llama-stack."""
+    return LOOKS_LIKE_A_REFERENCE.findall(REFERENCE.sub("", text))
+
+
 def converted(text: str, environment: Mapping[str, str]) -> Any:
     """Expand a text whose needed variables are all set, and convert the result as llama-stack does.
 
@@ -110,7 +121,7 @@ def converted(text: str, environment: Mapping[str, str]) -> Any:
             chosen = match[3] if current else ""
         else:
             chosen = current
-        return os.path.expanduser(chosen)  # noqa: PTH111 (on text, as upstream does)
+        return os.path.expanduser(chosen)
 
     expanded = REFERENCE.sub(replace, text)
     if expanded == text:

@@ -5,8 +5,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from distribution.overlay import facts
-from distribution.verification import models
+from distribution.upstream.provider_registry import ProviderSpec, import_implementation, registry, shipped_types
+from distribution.upstream.storage import KeyValueReference, SqlReference
+from distribution.verification import config_models
 from distribution.verification.subject import ConfiguredProvider, Subject
 
 
@@ -14,7 +15,7 @@ def for_missing(subject: Subject, provider: ConfiguredProvider, name: str, field
     """Advise what to add for a field of a provider's config."""
     if field is None:
         return f"Add `{name}`."
-    annotation = models.without_none(field.annotation)
+    annotation = config_models.without_none(field.annotation)
     if value := _value(subject, provider.api, provider.provider_type, annotation):
         return f"Add `{name}: {value}`."
     description = (field.description or "").strip().rstrip(".")
@@ -24,8 +25,8 @@ def for_missing(subject: Subject, provider: ConfiguredProvider, name: str, field
 
 def entry(subject: Subject, api: str) -> str | None:
     """Write an entry for `providers.API`, of the first type shipped for it that needs nothing of outside."""
-    for provider_type in facts.shipped_types(api):
-        spec = facts.registry().get(api, {}).get(provider_type)
+    for provider_type in shipped_types(api):
+        spec = registry().get(api, {}).get(provider_type)
         if spec and provider_type.startswith("inline::"):
             needed = {name: field for name, field in _fields(spec).items() if field.is_required()}
             values = {name: _field(subject, api, provider_type, name, field) for name, field in needed.items()}
@@ -36,9 +37,9 @@ def entry(subject: Subject, api: str) -> str | None:
     return None
 
 
-def _fields(spec: facts.Spec) -> dict[str, FieldInfo]:
+def _fields(spec: ProviderSpec) -> dict[str, FieldInfo]:
     try:
-        return dict(getattr(facts.import_implementation(spec), "model_fields", {}))
+        return dict(getattr(import_implementation(spec), "model_fields", {}))
     except Exception:  # the checks of a provider that is configured say what is wrong with it
         return {}
 
@@ -46,7 +47,7 @@ def _fields(spec: facts.Spec) -> dict[str, FieldInfo]:
 def _field(subject: Subject, api: str, provider_type: str, name: str, field: FieldInfo) -> str | None:
     if field.annotation is str and name.endswith("_dir"):
         return f"/data/{api}"
-    return _value(subject, api, provider_type, models.without_none(field.annotation))
+    return _value(subject, api, provider_type, config_models.without_none(field.annotation))
 
 
 def backend_of(subject: Subject, kind: str) -> str:
@@ -62,13 +63,13 @@ def _value(subject: Subject, api: str, provider_type: str, annotation: Any) -> s
     if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return None
     of_type = provider_type.rpartition("::")[2]
-    if issubclass(annotation, facts.KeyValueReference):
+    if issubclass(annotation, KeyValueReference):
         return f"{{backend: {backend_of(subject, 'kv')}, namespace: {api}::{of_type}}}"
-    if issubclass(annotation, facts.SqlReference):
+    if issubclass(annotation, SqlReference):
         table = f"{api}_{of_type}".replace("-", "_")
         return f"{{backend: {backend_of(subject, 'sql')}, table_name: {table}}}"
     parts = {
-        name: _value(subject, api, provider_type, models.without_none(field.annotation))
+        name: _value(subject, api, provider_type, config_models.without_none(field.annotation))
         for name, field in annotation.model_fields.items()
         if field.is_required()
     }

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from distribution.verification import (
+from distribution.verification.checks import (
+    apis,
     dependencies,
-    legacy,
+    directories,
+    external_directories,
+    provider_configs,
     providers,
     reachability,
     resources,
@@ -19,7 +22,24 @@ from distribution.verification import (
 from distribution.verification.document import Document, Position, Source, finding, load
 from distribution.verification.findings import Finding, Severity
 from distribution.verification.masking import Masker
+from distribution.verification.old_format import find_leftovers
+from distribution.verification.resolution import Resolution, resolve
 from distribution.verification.subject import ConfiguredProvider, Subject, Target
+
+CHECKS: tuple[Callable[[Subject, Resolution], Iterable[Finding]], ...] = (
+    variables.check,
+    external_directories.check,
+    apis.check,
+    providers.check,
+    provider_configs.check,
+    dependencies.check,
+    storage.check,
+    directories.check,
+    resources.check,
+    server.check,
+    schema.check,
+)
+"""Each only reads; whatever order they run in, findings are sorted by severity and place."""
 
 
 @dataclass(frozen=True)
@@ -118,18 +138,10 @@ def _why_not_a_run_config(document: Document) -> Finding | None:
 
 
 def _all_checks(subject: Subject, *, probe: bool, require_reachable: bool) -> list[Finding]:
-    resolved: list[providers.Resolved] = []
-    families: list[Callable[[], Iterable[Finding]]] = [
-        # First those that explain much at once, so that the later ones need not repeat it.
-        lambda: legacy.check(subject),
-        lambda: variables.check(subject),
-        lambda: providers.check(subject, resolved),
-        lambda: dependencies.check(subject, resolved),
-        lambda: storage.check(subject, resolved),
-        lambda: resources.check(subject),
-        lambda: server.check(subject, resolved),
-        lambda: schema.check(subject),
-    ]
+    findings = [leftover.finding for leftover in find_leftovers(subject)]
+    resolution = resolve(subject)
+    for check in CHECKS:
+        findings += check(subject, resolution)
     if probe or require_reachable:
-        families.append(lambda: reachability.check(subject, resolved, required=require_reachable))
-    return [found for family in families for found in family()]
+        findings += reachability.check(subject, resolution, required=require_reachable)
+    return findings

@@ -5,7 +5,7 @@ to switch is to change ``provider_type``.
 """
 
 import re
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from llama_stack.core.storage.datatypes import SqlStoreReference
 from pydantic import (
@@ -18,6 +18,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from providers.config_traits import ServiceUrl, WrittenDirectory
 
 # PostgreSQL cuts identifiers off at 63 bytes, and the names of indexes and of the journal are made from it.
 _TABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}")
@@ -67,7 +69,7 @@ class FilesConfig(BaseModel):
 class LocalFilesConfig(FilesConfig):
     """Files on a local disk."""
 
-    storage_dir: str = Field(
+    storage_dir: Annotated[str, WrittenDirectory()] = Field(
         description="Directory of the contents, the same for all replicas; it is made if need be",
     )
 
@@ -88,7 +90,10 @@ class S3FilesConfig(FilesConfig):
     key_prefix: str = Field(default="", description="Put before each object's key, as in `team-a/`")
     auto_create_bucket: bool = Field(default=False, description="Make the bucket if there is none")
     region: str = Field(default="us-east-1", description="Region of the bucket")
-    endpoint_url: str | None = Field(default=None, description="Address of an S3 server other than AWS")
+    endpoint_url: Annotated[str | None, ServiceUrl()] = Field(
+        default=None,
+        description="Address of an S3 server other than AWS",
+    )
     addressing_style: Literal["auto", "path", "virtual"] = Field(
         default="auto",
         description="Whether the bucket is named in the path or in the host name",

@@ -22,13 +22,13 @@ SECONDS_TO_START = 60.0
 
 
 def verify(config: str, _port: str) -> int:
-    from distribution.command_line import main
+    from distribution.launch.command_line import main
 
     return main(["verify", config, "--json"])
 
 
 def entrypoint(config: str, port: str) -> int:
-    from distribution.command_line import main
+    from distribution.launch.command_line import main
 
     return main([config, "--port", port])
 
@@ -114,7 +114,7 @@ def main() -> None:
     import uvicorn.supervisors.multiprocess
     from llama_stack.core.server import server  # noqa: F401
 
-    from distribution.verification import command  # noqa: F401 (imported once, for all)
+    from distribution.launch import verify_command  # noqa: F401 (imported once, for all)
 
     assert uvicorn.supervisors.multiprocess
     asked = json.load(sys.stdin)

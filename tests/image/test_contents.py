@@ -17,7 +17,7 @@ import importlib, json, sys, traceback
 from llama_stack.core.distribution import get_provider_registry
 from llama_stack.core.utils.dynamic import instantiate_class_type
 from llama_stack.providers.datatypes import Api
-from distribution.shipped import shipped_providers
+from distribution.upstream.shipped import shipped_providers
 
 registry, failures, audited = get_provider_registry(), {}, 0
 for provider in shipped_providers():
@@ -42,7 +42,7 @@ DEEP_IMPORT = """
 import importlib, json, pkgutil, sys
 from llama_stack.core.distribution import get_provider_registry
 from llama_stack.providers.datatypes import Api
-from distribution.shipped import shipped_providers
+from distribution.upstream.shipped import shipped_providers
 
 registry, failures, imported = get_provider_registry(), {}, 0
 for provider in shipped_providers():

@@ -136,7 +136,7 @@ def test_kubernetes_is_told_why_it_does_not_start(loaded: DockerClient, tmp_path
     log, config = tmp_path / "termination-log", tmp_path / "run.yaml"
     log.touch()
     log.chmod(0o666 if writable else 0o444)
-    scenario = Path(__file__).parent / "scenarios" / "eight-faults"
+    scenario = Path(__file__).parents[1] / "scenarios" / "eight-faults"
     config.write_text((scenario / "run.yaml").read_text())
     mounts = [Mount("/dev/termination-log", str(log), type="bind")]
     mounts.append(Mount("/etc/llama-stack/run.yaml", str(config), type="bind", read_only=True))

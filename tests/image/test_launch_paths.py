@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 import yaml
 
-SCENARIOS = Path(__file__).parent / "scenarios"
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
 FACTORY = "llama_stack.core.server.server:create_app --factory --host 127.0.0.1"
 COMMANDS = {
     "entrypoint": "python -m distribution /tmp/run.yaml --port {port}",

@@ -14,7 +14,7 @@ import yaml
 from builder import paths
 from tests.support.image import BuiltImage
 
-SCENARIOS = Path(__file__).parent / "scenarios"
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
 
 Verify = Callable[..., CompletedProcess[str]]
 

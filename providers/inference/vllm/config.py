@@ -1,9 +1,11 @@
 """Settings of ``remote::vllm``: those of llama-stack's own, and which models make embeddings."""
 
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from llama_stack.providers.remote.inference.vllm.config import VLLMInferenceAdapterConfig
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from providers.config_traits import NeededToStart, ServiceUrl
 
 
 class EmbeddingModel(BaseModel):
@@ -21,6 +23,13 @@ class EmbeddingModel(BaseModel):
 
 class VLLMConfig(VLLMInferenceAdapterConfig):
     """The ``config:`` of a ``remote::vllm`` provider."""
+
+    LISTS_EMBEDDINGS_AS_CHAT: ClassVar = True
+
+    url: Annotated[str | None, NeededToStart(), ServiceUrl()] = Field(
+        default=None,
+        description="The URL for the vLLM model serving endpoint",
+    )
 
     allowed_models: list[str] | None = Field(
         default=None,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from distribution.shipped import shipped_providers
+from distribution.upstream.shipped import shipped_providers
 from distribution.verification.document import Source
 from distribution.verification.expansion import DISABLED, REFERENCE, expand
 from distribution.verification.findings import Severity

@@ -1,0 +1,1 @@
+"""A verdict as text, as JSON and SARIF, and in Kubernetes's termination log."""
