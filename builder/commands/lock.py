@@ -47,7 +47,8 @@ def _describe_providers() -> None:
             error=UnreachableError,
         )
         text = command.run(
-            [python, paths.ROOT / "builder" / "describe_providers.py"],
+            [python, "-m", "providers.registry"],
+            environment={"PYTHONPATH": str(paths.ROOT)},
             failure="the provider registries could not be read",
         )
     if "inference:" not in text:

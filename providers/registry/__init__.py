@@ -29,6 +29,8 @@ def added_providers() -> list[ProviderSpec]:
 
 def _shipped() -> Iterator[ProviderSpec]:
     for module in pkgutil.iter_modules(__path__):
+        if module.name == "__main__":
+            continue
         yield from importlib.import_module(f"{__name__}.{module.name}").available_providers()
 
 

@@ -1,1 +1,1 @@
-"""One module a check: `check(subject, resolution)` yields findings, reads only, and raises for nothing in the config."""
+"""One module a check: `check(subject, resolution)` yields findings. It only reads, and raises for nothing in a config."""

@@ -1,17 +1,15 @@
 """Print, as YAML, the packages that every provider type asks for: llama-stack's own types and this distribution's.
 
-`build.py lock` runs this file with an interpreter that has the pinned llama-stack and none of the
-providers' packages: registry modules only describe providers and import none of them.
+`build.py lock` runs `python -m providers.registry` with an interpreter that has the pinned llama-stack and none of
+the providers' packages: registry modules only describe providers and import none of them.
 """
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import yaml
 from llama_stack.core.distribution import get_provider_registry
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from providers.registry import added_providers
 
 OPTIONS_WITH_VALUE = {"--index-url", "--extra-index-url"}
