@@ -1,21 +1,20 @@
-"""What clients are told when something goes wrong, and what the log is."""
+"""What clients get and what the log says: statuses, error bodies, streams, one line where others are at fault."""
 
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from llama_stack.apis.common.errors import ModelTypeError
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Send
-
+from distribution.overlay.declaration import change
 from distribution.verification.masking import without_secrets
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+    from starlette.responses import Response
+    from starlette.types import Send
+
+SERVER = "llama_stack.core.server.server"
 SERVER_ERROR = 500
 WITHOUT_BODY = (204, 304)
 # What upstream raises as a plain ValueError, as for any mistake in a request.
@@ -27,72 +26,119 @@ NOT_FOUND = re.compile(
 ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
-def change_answers(module: ModuleType) -> None:
-    """llama_stack.core.server.server: statuses for streams that cannot begin, a log without clutter."""
-    translate_most = module.translate_exception
-    log_body = module.log_request_pre_validation
+@change(
+    f"{SERVER}:translate_exception",
+    takes=("exc",),
+    why="What is not there is a 400, and a model of the wrong kind a 500.",
+)
+def translate_exception(translate_most: Any) -> Any:
+    from llama_stack.apis.common.errors import ModelTypeError
+    from starlette.exceptions import HTTPException
 
-    def translate(error: Exception) -> Any:
-        if isinstance(error, ValueError) and NOT_FOUND.match(str(error)):
-            return HTTPException(404, str(error))
-        if isinstance(error, ModelTypeError):
-            return HTTPException(400, str(error))
-        return translate_most(error)
+    def translate(exc: Exception) -> Any:
+        if isinstance(exc, ValueError) and NOT_FOUND.match(str(exc)):
+            return HTTPException(404, str(exc))
+        if isinstance(exc, ModelTypeError):
+            return HTTPException(400, str(exc))
+        return translate_most(exc)
+
+    return translate
+
+
+@change(
+    f"{SERVER}:StreamingResponse",
+    why="A stream says 200 before its first event, so that an error before it has no status of its own.",
+)
+def streaming_response(original: Any) -> Any:
+    from llama_stack.core.server import server
+    from starlette.responses import StreamingResponse
 
     class EventStream(StreamingResponse):
-        """Waits for the first event before it says 200, so that an error has its own status and body."""
+        """Waits for the first event before it says 200."""
 
-        async def stream_response(self, send: Send) -> None:
-            events = aiter(self.body_iterator)
+        async def stream_response(self, send: "Send") -> None:
+            events: AsyncIterator[Any] = aiter(self.body_iterator)
             try:
                 first = await anext(events)
             except StopAsyncIteration:
                 first = ""
             except Exception as error:
-                module.logger.error("A stream failed before its first event", exc_info=error)
-                raise translate(error) from error
+                server.logger.error("A stream failed before its first event", exc_info=error)
+                raise server.translate_exception(error) from error
             self.body_iterator = _again(first, events)
             await super().stream_response(send)
 
-    async def sse_generator(coming: Awaitable[Any]) -> AsyncIterator[str]:
-        async with aclosing(await coming) as events:
+    return EventStream
+
+
+@change(
+    f"{SERVER}:sse_generator",
+    takes=("event_gen_coroutine",),
+    why="An error in a stream is written in a form that neither OpenAI's client nor llama-stack's understands.",
+)
+def sse_generator(original: Any) -> Any:
+    from llama_stack.core.server import server
+
+    async def sse_generator(event_gen_coroutine: Awaitable[Any]) -> AsyncIterator[str]:
+        async with aclosing(await event_gen_coroutine) as events:
             begun = False
             try:
                 async for event in events:
-                    yield module.create_sse_event(event)
+                    yield server.create_sse_event(event)
                     begun = True
             except Exception as error:
                 if not begun:
                     raise
-                module.logger.error("A stream failed", exc_info=error)
-                translated = translate(error)
-                yield module.create_sse_event(error_body(_status(translated), _detail(translated)))
+                server.logger.error("A stream failed", exc_info=error)
+                translated = server.translate_exception(error)
+                yield server.create_sse_event(error_body(_status(translated), _detail(translated)))
 
-    async def log_request_pre_validation(request: Request) -> None:
-        # Upstream formats every body, for a line that only the debug level shows.
-        if module.logger.isEnabledFor(logging.DEBUG):
+    return sse_generator
+
+
+@change(
+    f"{SERVER}:log_request_pre_validation",
+    takes=("request",),
+    why="Every body is parsed and pretty-printed, for a line that only the debug level shows.",
+)
+def log_request_pre_validation(log_body: Any) -> Any:
+    from llama_stack.core.server import server
+
+    async def log_request_pre_validation(request: "Request") -> None:
+        if server.logger.isEnabledFor(logging.DEBUG):
             await log_body(request)
 
+    return log_request_pre_validation
+
+
+@change(
+    f"{SERVER}:logger",
+    why="A traceback of a hundred lines stands in the log for each mistake of a client and each refusal of a service "
+    "behind the server; to render it keeps all others waiting.",
+)
+def logger(adapter: Any) -> Any:
     def without_needless_traceback(record: logging.LogRecord) -> bool:
-        """Make one line of an error that is not the server's own: rendering tracebacks keeps all others waiting."""
+        from llama_stack.core.server import server
+
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, Exception) and _status(translate(error)) != SERVER_ERROR:
+        if isinstance(error, Exception) and _status(server.translate_exception(error)) != SERVER_ERROR:
             record.msg, record.args = f"{record.getMessage()}: {_one_line(error)}", ()
             record.exc_info = None
         return True
 
-    module.translate_exception = translate  # type: ignore[attr-defined]
-    module.StreamingResponse = EventStream  # type: ignore[attr-defined]
-    module.sse_generator = sse_generator  # type: ignore[attr-defined]
-    module.log_request_pre_validation = log_request_pre_validation  # type: ignore[attr-defined]
-    module.logger.logger.addFilter(without_needless_traceback)
+    adapter.logger.addFilter(without_needless_traceback)
+    return adapter
 
 
-def answer_errors(app: FastAPI, module: ModuleType) -> None:
+def answer_errors(app: "FastAPI") -> None:
     """Add what OpenAI's clients read, `error.message` and the like, to the bodies of upstream's answers."""
+    from fastapi.exceptions import RequestValidationError
+    from llama_stack.core.server import server
+    from starlette.exceptions import HTTPException
+    from starlette.responses import JSONResponse, Response
 
-    async def answer(request: Request, error: Exception) -> Response:
-        translated = error if isinstance(error, HTTPException) else module.translate_exception(error)
+    async def answer(request: "Request", error: Exception) -> "Response":
+        translated = error if isinstance(error, HTTPException) else server.translate_exception(error)
         status, detail = _status(translated), _detail(translated)
         headers = getattr(translated, "headers", None)
         if status in WITHOUT_BODY:

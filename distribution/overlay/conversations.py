@@ -5,43 +5,44 @@ the model messages of its own, which know nothing of the items that were added o
 """
 
 import asyncio
-import functools
 import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from types import ModuleType
 from typing import Annotated, Any, Literal
 from weakref import WeakValueDictionary
 
-from fastapi import Query
+from distribution.overlay.declaration import change
 
+SERVICE = "llama_stack.core.conversations.conversations:ConversationServiceImpl"
+RESPONSES = "llama_stack.providers.inline.agents.meta_reference.responses.openai_responses"
 TABLE = "conversation_items"
 MESSAGES = "conversation_messages"
 
-Limit = Annotated[int, Query(ge=1, le=100)]
 Row = dict[str, Any]
 
 
-def change_conversations(module: ModuleType) -> None:
-    """llama_stack.core.conversations.conversations: list all items, in order, and delete what is deleted."""
-    adapter = module.TypeAdapter(module.ConversationItem)
-    service: Any = module.ConversationServiceImpl
-    create, delete_item = service.create_conversation, service.openai_delete_conversation_item
-
-    def item_list(data: list[Row], has_more: bool = False) -> Any:
-        items = [adapter.validate_python(one) for one in data]
-        first_id, last_id = (items[0].id, items[-1].id) if items else (None, None)
-        return module.ConversationItemList(data=items, first_id=first_id, last_id=last_id, has_more=has_more)
-
-    @functools.wraps(create)
+@change(
+    f"{SERVICE}.create_conversation",
+    takes=("self", "items", "metadata"),
+    why="Items given with a new conversation are stored out of order (see add_items).",
+)
+def create_conversation(create: Any) -> Any:
     async def create_conversation(self: Any, items: Any = None, metadata: Any = None) -> Any:
         conversation = await create(self, None, metadata)
         if items:
             await self.add_items(conversation.id, items)
         return conversation
 
-    @functools.wraps(service.add_items)
+    return create_conversation
+
+
+@change(
+    f"{SERVICE}.add_items",
+    takes=("self", "conversation_id", "items"),
+    why="Items are ordered by a clock of whole seconds: those of one second come in any order.",
+)
+def add_items(original: Any) -> Any:
     async def add_items(self: Any, conversation_id: str, items: list[Any]) -> Any:
         async with _only_one(self, conversation_id):
             await self._get_validated_conversation(conversation_id)
@@ -57,14 +58,25 @@ def change_conversations(module: ModuleType) -> None:
                 row = {"id": item_id, "conversation_id": conversation_id, "created_at": at, "item_data": item_data}
                 await _put(self.sql_store, row)
                 data.append(item_data)
-            return item_list(data)
+            return _item_list(data)
+
+    return add_items
+
+
+@change(
+    f"{SERVICE}.list",
+    takes=("self", "conversation_id", "after", "include", "limit", "order"),
+    why="The first twenty items are listed whatever is asked for: `limit`, `after` and `order` do nothing.",
+)
+def list_items(original: Any) -> Any:
+    from fastapi import Query
 
     async def list_items(
         self: Any,
         conversation_id: str,
         after: str | None = None,
         include: Annotated[list[str] | None, Query()] = None,
-        limit: Limit = 20,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
         order: Literal["asc", "desc"] = "desc",
     ) -> Any:
         rows = await _rows(self, conversation_id)
@@ -75,10 +87,31 @@ def change_conversations(module: ModuleType) -> None:
             if after not in ids:
                 raise ValueError(f"Item {after} not found in conversation {conversation_id}")
             rows = rows[ids.index(after) + 1 :]
-        return item_list([row["item_data"] for row in rows[:limit]], len(rows) > limit)
+        return _item_list([row["item_data"] for row in rows[:limit]], len(rows) > limit)
 
+    return list_items
+
+
+@change(
+    f"{SERVICE}.all_items",
+    adds=True,
+    why="What the model is to be shown (see OpenAIResponsesImpl._process_input_with_previous_response).",
+)
+def all_items(original: None) -> Any:
     async def all_items(self: Any, conversation_id: str) -> list[Any]:
-        return [adapter.validate_python(row["item_data"]) for row in await _rows(self, conversation_id)]
+        items: list[Any] = _item_list([row["item_data"] for row in await _rows(self, conversation_id)]).data
+        return items
+
+    return all_items
+
+
+@change(
+    f"{SERVICE}.openai_delete_conversation",
+    takes=("self", "conversation_id"),
+    why="The items and messages of a deleted conversation stay in the database.",
+)
+def delete_conversation(original: Any) -> Any:
+    from llama_stack.apis.conversations.conversations import ConversationDeletedResource
 
     async def openai_delete_conversation(self: Any, conversation_id: str) -> Any:
         async with _only_one(self, conversation_id):
@@ -87,56 +120,85 @@ def change_conversations(module: ModuleType) -> None:
                 await responses_store.sql_store.delete(MESSAGES, {"conversation_id": conversation_id})
             await self.sql_store.delete(TABLE, {"conversation_id": conversation_id})
             await self.sql_store.delete("openai_conversations", {"id": conversation_id})
-        return module.ConversationDeletedResource(id=conversation_id)
+        return ConversationDeletedResource(id=conversation_id)
 
-    @functools.wraps(delete_item)
+    return openai_delete_conversation
+
+
+@change(
+    f"{SERVICE}.openai_delete_conversation_item",
+    takes=("self", "conversation_id", "item_id"),
+    why="An item that is deleted while others are added may be there again (see add_items).",
+)
+def delete_item(original: Any) -> Any:
     async def openai_delete_conversation_item(self: Any, conversation_id: str, item_id: str) -> Any:
         async with _only_one(self, conversation_id):
-            return await delete_item(self, conversation_id, item_id)
+            return await original(self, conversation_id, item_id)
 
-    service.create_conversation, service.add_items, service.all_items = create_conversation, add_items, all_items
-    service.list = list_items
-    service.openai_delete_conversation = openai_delete_conversation
-    service.openai_delete_conversation_item = openai_delete_conversation_item
+    return openai_delete_conversation_item
 
 
-def change_responses(module: ModuleType) -> None:
-    """llama_stack.providers.inline.agents.meta_reference.responses.openai_responses: show the model the items.
-
-    The messages that upstream stores beside them are neither written nor read any more: a client, or another
-    replica, may have changed the items since.
-    """
-    from llama_stack.apis.agents.openai_responses import OpenAIResponseOutputMessageMCPCall as Call
-
-    responses: Any = module.OpenAIResponsesImpl
-    initialize, process = responses.__init__, responses._process_input_with_previous_response
-
-    @functools.wraps(initialize)
-    def with_messages_to_delete(self: Any, *arguments: Any, **options: Any) -> None:
-        initialize(self, *arguments, **options)
+@change(
+    f"{RESPONSES}:OpenAIResponsesImpl.__init__",
+    why="A deleted conversation takes along the messages that Responses keep; its service must know their store.",
+)
+def initialize(original: Any) -> Any:
+    def initialize(self: Any, *arguments: Any, **options: Any) -> None:
+        original(self, *arguments, **options)
         self.conversations_api.responses_store = self.responses_store
 
-    @functools.wraps(process)
+    return initialize
+
+
+@change(
+    f"{RESPONSES}:OpenAIResponsesImpl._process_input_with_previous_response",
+    takes=("self", "input", "tools", "previous_response_id", "conversation"),
+    why="The model is shown messages that upstream stores beside the items: it knows nothing of items that clients or "
+    "other replicas added or deleted since.",
+)
+def process_input(process: Any) -> Any:
+    from llama_stack.apis.agents.openai_responses import OpenAIResponseOutputMessageMCPCall
+    from llama_stack.providers.inline.agents.meta_reference.responses.types import ToolContext
+    from llama_stack.providers.inline.agents.meta_reference.responses.utils import (
+        convert_response_input_to_chat_messages as convert,
+    )
+
     async def process_input(
         self: Any, input: Any, tools: Any, previous_response_id: str | None, conversation: str | None
     ) -> Any:
         if previous_response_id or conversation is None:
             return await process(self, input, tools, previous_response_id, conversation)
         items = await self.conversations_api.all_items(conversation)
-        messages = await _messages(module.convert_response_input_to_chat_messages, _with_results(items, Call))
+        messages = await _messages(convert, _with_results(items, OpenAIResponseOutputMessageMCPCall))
         # Told of earlier messages, upstream leaves out a user's message that says the last one again. That is meant for
         # clients that repeat what the outputs of their functions belong to, not for users who say "go on" twice.
         has_outputs = not isinstance(input, str) and any(item.type == "function_call_output" for item in input)
-        messages += await module.convert_response_input_to_chat_messages(
-            input, previous_messages=messages if has_outputs else None
-        )
-        return input, messages, module.ToolContext(tools)
+        messages += await convert(input, previous_messages=messages if has_outputs else None)
+        return input, messages, ToolContext(tools)
 
+    return process_input
+
+
+@change(
+    "llama_stack.providers.utils.responses.responses_store:ResponsesStore.store_conversation_messages",
+    takes=("self", "conversation_id", "messages"),
+    why="Messages beside the items are neither written nor read any more (see the one before); old ones go.",
+)
+def forget_messages(original: Any) -> Any:
     async def forget_messages(self: Any, conversation_id: str, messages: Any) -> None:
         await self.sql_store.delete(MESSAGES, {"conversation_id": conversation_id})
 
-    responses.__init__, responses._process_input_with_previous_response = with_messages_to_delete, process_input
-    module.ResponsesStore.store_conversation_messages = forget_messages
+    return forget_messages
+
+
+def _item_list(data: list[Row], has_more: bool = False) -> Any:
+    from llama_stack.apis.conversations.conversations import ConversationItem, ConversationItemList
+    from pydantic import TypeAdapter
+
+    adapter: TypeAdapter[Any] = TypeAdapter(ConversationItem)
+    items = [adapter.validate_python(one) for one in data]
+    first_id, last_id = (items[0].id, items[-1].id) if items else (None, None)
+    return ConversationItemList(data=items, first_id=first_id, last_id=last_id, has_more=has_more)
 
 
 def _only_one(self: Any, conversation_id: str) -> asyncio.Lock:

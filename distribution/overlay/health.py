@@ -1,12 +1,11 @@
 """GET /v1/providers: every provider that is on, each with the health that it has itself."""
 
 import asyncio
-import functools
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
-from distribution.overlay.registry import is_on
+from distribution.overlay.declaration import change
+from distribution.overlay.provider_registry import is_on
 from distribution.overlay.starting import current
 from distribution.verification.masking import without_secrets
 
@@ -15,11 +14,13 @@ TIMEOUT = 3.0  # seconds for each provider; all are asked at once
 Key = tuple[str, str]  # API, provider id
 
 
-def change_health(module: ModuleType) -> None:
-    """llama_stack.core.providers: ask the providers, where upstream asks a dict that was filled before they were."""
-    implementation: Any = module.ProviderImpl
-    list_all = implementation.list_providers
-
+@change(
+    "llama_stack.core.providers:ProviderImpl.get_providers_health",
+    takes=("self",),
+    why="Upstream asks a dict that was filled before the providers were made, one after the other and without a limit: "
+    "each provider is said not to implement a health check.",
+)
+def get_providers_health(original: Any) -> Any:
     async def get_providers_health(self: Any) -> dict[str, dict[str, Any]]:
         providers = dict(_providers(self.deps))
         answers = await asyncio.gather(*(_health(key, provider) for key, provider in providers.items()))
@@ -29,14 +30,21 @@ def change_health(module: ModuleType) -> None:
                 found.setdefault(api, {})[provider_id] = health
         return found
 
-    @functools.wraps(list_all)
+    return get_providers_health
+
+
+@change(
+    "llama_stack.core.providers:ProviderImpl.list_providers",
+    takes=("self",),
+    why="GET /v1/providers lists providers that are switched off, with an empty id.",
+)
+def list_providers(original: Any) -> Any:
     async def list_providers(self: Any) -> Any:
-        listed = await list_all(self)
+        listed = await original(self)
         listed.data = [provider for provider in listed.data if is_on(provider)]
         return listed
 
-    implementation.get_providers_health = get_providers_health
-    implementation.list_providers = list_providers
+    return list_providers
 
 
 def _providers(impls: dict[Any, Any]) -> Iterator[tuple[Key, Any]]:

@@ -1,15 +1,19 @@
 """The models a provider lists, brought up to date without a moment in which they are missing."""
 
-from types import ModuleType
 from typing import Any
 
+from distribution.overlay.declaration import change
 
-def change_models(module: ModuleType) -> None:
-    """llama_stack.core.routing_tables.models: take away only what is gone.
 
-    Upstream takes every listed model away and then registers it again, and requests in between get 404.
-    """
-    source = module.RegistryEntrySource
+@change(
+    "llama_stack.core.routing_tables.models:ModelsRoutingTable.update_registered_models",
+    takes=("self", "provider_id", "models"),
+    why="Upstream takes every listed model away every 300 s and registers it again; a request in between gets 404.",
+)
+def update_registered_models(original: Any) -> Any:
+    from llama_stack.core.datatypes import RegistryEntrySource
+
+    source = RegistryEntrySource
 
     async def update_registered_models(self: Any, provider_id: str, models: list[Any]) -> None:
         known = {
@@ -20,7 +24,7 @@ def change_models(module: ModuleType) -> None:
         by_users = {model.provider_resource_id for model in known.values() if model.source == source.via_register_api}
         listed = {
             model.identifier: model
-            for model in (_listed(provider_id, model, module) for model in models)
+            for model in (_listed(provider_id, model) for model in models)
             if model.provider_resource_id not in by_users
         }
         for identifier, model in known.items():
@@ -30,16 +34,18 @@ def change_models(module: ModuleType) -> None:
         for model in listed.values():
             await self.register_object(model)
 
-    module.ModelsRoutingTable.update_registered_models = update_registered_models
+    return update_registered_models
 
 
-def _listed(provider_id: str, model: Any, module: ModuleType) -> Any:
+def _listed(provider_id: str, model: Any) -> Any:
+    from llama_stack.core.datatypes import ModelWithOwner, RegistryEntrySource
+
     name = model.provider_resource_id
-    return module.ModelWithOwner(
+    return ModelWithOwner(
         identifier=f"{provider_id}/{name}" if model.identifier == name else model.identifier,
         provider_resource_id=name,
         provider_id=provider_id,
         metadata=model.metadata,
         model_type=model.model_type,
-        source=module.RegistryEntrySource.listed_from_provider,
+        source=RegistryEntrySource.listed_from_provider,
     )

@@ -4,12 +4,12 @@ Where a key-value store lies on a server, what other replicas have written there
 file has a single writer, and upstream's copy in memory is right.
 """
 
-import functools
 import time
-from types import ModuleType
 from typing import Any
 
-from llama_stack.apis.common.errors import VectorStoreNotFoundError
+from distribution.overlay.declaration import change
+
+REGISTRY = "llama_stack.core.store.registry:CachedDiskDistributionRegistry"
 
 TRUSTED_SECONDS = 1.0
 """How long a registered resource that is known may be used without asking whether another replica changed it."""
@@ -17,10 +17,12 @@ TRUSTED_SECONDS = 1.0
 SHARED = ("MongoDBKVStoreImpl", "PostgresKVStoreImpl", "RedisKVStoreImpl")
 
 
-def change_resource_registry(module: ModuleType) -> None:
-    """llama_stack.core.store.registry: find the resources that other replicas have registered."""
-    registry: Any = module.CachedDiskDistributionRegistry
-    from_cache, all_from_cache = registry.get, registry.get_all
+READ_ONCE = "Upstream reads the registry once, when it starts: what another replica registers later is not found."
+
+
+@change(f"{REGISTRY}.get", takes=("self", "type", "identifier"), why=READ_ONCE)
+def get(from_cache: Any) -> Any:
+    from llama_stack.core.store.registry import DiskDistributionRegistry
 
     async def get(self: Any, type: str, identifier: str) -> Any:
         key = (type, identifier)
@@ -28,7 +30,7 @@ def change_resource_registry(module: ModuleType) -> None:
         fresh = key in self.cache and time.monotonic() - read.get(key, 0) < TRUSTED_SECONDS
         if fresh or not is_shared(self.kvstore):
             return await from_cache(self, type, identifier)
-        found = await module.DiskDistributionRegistry.get(self, type, identifier)
+        found = await DiskDistributionRegistry.get(self, type, identifier)
         if found is None:
             self.cache.pop(key, None)
         else:
@@ -36,23 +38,35 @@ def change_resource_registry(module: ModuleType) -> None:
             read[key] = time.monotonic()
         return found
 
+    return get
+
+
+@change(f"{REGISTRY}.get_all", takes=("self",), why=READ_ONCE)
+def get_all(all_from_cache: Any) -> Any:
+    from llama_stack.core.store.registry import DiskDistributionRegistry
+
     async def get_all(self: Any) -> list[Any]:
         if not is_shared(self.kvstore):
             objects: list[Any] = await all_from_cache(self)
             return objects
-        found = await module.DiskDistributionRegistry.get_all(self)
+        found = await DiskDistributionRegistry.get_all(self)
         self.cache = {(one.type, one.identifier): one for one in found}
         return list(found)
 
-    registry.get, registry.get_all = get, get_all
+    return get_all
 
 
-def change_routing(module: ModuleType) -> None:
-    """llama_stack.core.routing_tables.common: route to what another process, or one before a restart, registered."""
-    table: Any = module.CommonRoutingTableImpl
-    route = table.get_provider_impl
+@change(
+    "llama_stack.core.routing_tables.common:CommonRoutingTableImpl.get_provider_impl",
+    takes=("self", "routing_key", "provider_id"),
+    why="Upstream routes by its copy of the registry alone, and Milvus's adapter says 'not found' of each vector store "
+    "that its own process has not registered, so of all of them after a restart.",
+)
+def get_provider_impl(route: Any) -> Any:
+    from llama_stack.apis.common.errors import VectorStoreNotFoundError
+    from llama_stack.apis.datatypes import Api
+    from llama_stack.core.routing_tables.common import get_impl_api
 
-    @functools.wraps(route)
     async def get_provider_impl(self: Any, routing_key: str, provider_id: str | None = None) -> Any:
         try:
             provider = await route(self, routing_key, provider_id)
@@ -64,15 +78,14 @@ def change_routing(module: ModuleType) -> None:
                 if type(self).__name__ == "VectorStoresRoutingTable":
                     raise VectorStoreNotFoundError(routing_key) from error
                 raise
-        if module.get_impl_api(provider) is module.Api.vector_io:
+        if get_impl_api(provider) is Api.vector_io:
             await _make_known(provider, self.dist_registry.get_cached("vector_store", routing_key))
         return provider
 
-    table.get_provider_impl = get_provider_impl
+    return get_provider_impl
 
 
 async def _make_known(provider: Any, vector_store: Any) -> None:
-    """Milvus's adapter says "not found" of each vector store that its own process has not registered."""
     if vector_store.identifier not in getattr(provider, "cache", {vector_store.identifier}):
         await provider.register_vector_store(vector_store)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distribution.launch.gate import StartupFailure, gate
+from distribution.overlay.declaration import change
 from distribution.verification import startup_findings
 from distribution.verification.findings import Finding
 
@@ -55,10 +56,12 @@ class Start:
 current = Start()
 
 
-def collecting(instantiate: AsyncFunction) -> AsyncFunction:
-    """Wrap `instantiate_provider`: note an error and go on, with a stand-in for the provider."""
-
-    @functools.wraps(instantiate)
+@change(
+    "llama_stack.core.resolver:instantiate_provider",
+    takes=("provider", "deps", "inner_impls", "dist_registry", "run_config", "policy"),
+    why="The first provider that does not start ends the start: a CrashLoopBackOff names one problem at a time.",
+)
+def instantiate_provider(instantiate: AsyncFunction) -> AsyncFunction:
     async def instantiate_provider(provider: Any, deps: Any, inner_impls: Any, *rest: Any, **options: Any) -> Any:
         api = provider.spec.api.value
         try:
@@ -94,10 +97,12 @@ def _note_when_models_cannot_be_listed(implementation: Any, provider_id: str) ->
     object.__setattr__(implementation, "list_models", noting)
 
 
-def reporting(resolve: AsyncFunction) -> AsyncFunction:
-    """Wrap `resolve_impls`: raise all that the providers raised, together."""
-
-    @functools.wraps(resolve)
+@change(
+    "llama_stack.core.stack:resolve_impls",
+    takes=("run_config", "provider_registry", "dist_registry", "policy", "internal_impls"),
+    why="What all providers raised is said together (see instantiate_provider).",
+)
+def resolve_impls(resolve: AsyncFunction) -> AsyncFunction:
     async def resolve_impls(*arguments: Any, **options: Any) -> Any:
         current.failures.clear()
         try:
@@ -113,10 +118,13 @@ def reporting(resolve: AsyncFunction) -> AsyncFunction:
     return resolve_impls
 
 
-def registering_one_by_one(register: AsyncFunction) -> AsyncFunction:
-    """Wrap `register_resources`: one at a time, and those of a service that is down again later."""
-
-    @functools.wraps(register)
+@change(
+    "llama_stack.core.stack:register_resources",
+    takes=("run_config", "impls"),
+    why="A model that is registered with a service that is down keeps the whole server from starting. Here it is "
+    "registered once the service answers, and all that is refused is said together.",
+)
+def register_resources(register: AsyncFunction) -> AsyncFunction:
     async def register_resources(run_config: Any, impls: dict[Any, Any]) -> None:
         resources = run_config.registered_resources
         failures = []
@@ -150,10 +158,13 @@ def _api_of(kind: str) -> str:
     return RESOURCES[kind][0] if kind in RESOURCES else kind
 
 
-def initializing(initialize: AsyncFunction) -> AsyncFunction:
-    """Wrap `Stack.initialize`: let the providers API see the implementations, which it does not in 0.3.3."""
-
-    @functools.wraps(initialize)
+@change(
+    "llama_stack.core.stack:Stack.initialize",
+    takes=("self",),
+    why="GET /v1/providers asks a dict that was filled before the providers were made, and says of each that it does "
+    "not implement a health check.",
+)
+def initialize(initialize: AsyncFunction) -> AsyncFunction:
     async def initialize_stack(self: Any) -> None:
         await initialize(self)
         for api, implementation in self.impls.items():
@@ -163,10 +174,13 @@ def initializing(initialize: AsyncFunction) -> AsyncFunction:
     return initialize_stack
 
 
-def refreshing(create_task: Callable[..., None]) -> Callable[..., None]:
-    """Wrap `Stack.create_registry_refresh_task`: go on trying what was down, in the server's loop."""
-
-    @functools.wraps(create_task)
+@change(
+    "llama_stack.core.stack:Stack.create_registry_refresh_task",
+    takes=("self",),
+    why="A service that was down at the start is asked for its models again after 300 seconds at the earliest. Here "
+    "what was down is tried again in the server's own event loop, after 5 seconds first.",
+)
+def create_registry_refresh_task(create_task: Callable[..., None]) -> Callable[..., None]:
     def create_registry_refresh_task(self: Any) -> None:
         create_task(self)
         if current.unreachable:
@@ -184,9 +198,19 @@ async def _recover(impls: dict[Any, Any]) -> None:
             await _try_again(pending)
         waiting = {(pending.api, pending.provider_id) for pending in current.pending}
         for api, provider_id in [key for key in current.unreachable if key not in waiting]:
-            if await _models_are_listed(impls, provider_id):
-                del current.unreachable[api, provider_id]
-                print(f"the service behind `{provider_id}` answers again", file=sys.stderr, flush=True)
+            await _take_up(impls, api, provider_id)
+
+
+async def _take_up(impls: dict[Any, Any], api: str, provider_id: str) -> None:
+    try:
+        is_back = await _models_are_listed(impls, provider_id)
+    except Exception as error:
+        # The service answers and our own database may not; nothing is over as long as it can be tried again.
+        log.warning("the models of %s could not be stored: %s", provider_id, startup_findings.root_cause(error))
+        return
+    if is_back:
+        del current.unreachable[api, provider_id]
+        print(f"the service behind `{provider_id}` answers again", file=sys.stderr, flush=True)
 
 
 async def _try_again(pending: Pending) -> None:

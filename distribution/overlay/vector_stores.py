@@ -5,7 +5,6 @@ server, each request reads them anew here, and changes what it is about and noth
 """
 
 import asyncio
-import functools
 import inspect
 import json
 import sys
@@ -14,11 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from distribution.overlay.declaration import change
 from distribution.overlay.replicas import is_shared
-from providers.stores import Store, Transaction, open_store
+
+if TYPE_CHECKING:
+    from providers.stores import Store, Transaction
+
+MODULE = "llama_stack.providers.utils.memory.openai_vector_store_mixin"
+MIXIN = f"{MODULE}:OpenAIVectorStoreMixin"
+ROUTER = "llama_stack.core.routers.vector_io:VectorIORouter"
 
 COLLECTION_NOT_FOUND = 100
 """Milvus's code."""
@@ -39,35 +44,20 @@ class FileChange:
 _change: ContextVar[FileChange | None] = ContextVar("the change to a vector store that is under way", default=None)
 
 
-def change_vector_stores(module: ModuleType) -> None:
-    """llama_stack.providers.utils.memory.openai_vector_store_mixin: see and keep what others do to vector stores."""
-    mixin: Any = module.OpenAIVectorStoreMixin
-    mixin.openai_attach_file_to_vector_store = _changing_a_file(mixin.openai_attach_file_to_vector_store)
-    mixin.openai_delete_vector_store_file = _changing_a_file(mixin.openai_delete_vector_store_file, removes=True)
-    mixin.openai_list_vector_stores = _after_reading_all(mixin.openai_list_vector_stores)
-    for name, method in inspect.getmembers(mixin, inspect.iscoroutinefunction):
-        parameters = inspect.signature(method).parameters
-        if name.startswith("openai_") and "vector_store_id" in parameters:
-            setattr(mixin, name, _after_reading(method, module))
-    mixin._save_openai_vector_store = _merging(mixin._save_openai_vector_store, module)
-    mixin._update_openai_vector_store = _merging(mixin._update_openai_vector_store, module)
-    mixin._resume_incomplete_batches = _resume_later
-    module.VectorStoreSearchResponsePage = _page_or_error(module)  # type: ignore[attr-defined]
-    mixin.shutdown = _closing_records(mixin.shutdown)
+@change(
+    f"{ROUTER}.openai_create_vector_store",
+    takes=("self", "params"),
+    why="A vector store that names no embedding model is refused even where there is only one.",
+)
+def create_vector_store(create: AsyncFunction) -> AsyncFunction:
+    from llama_stack.apis.models import ModelType
 
-
-def change_router(module: ModuleType) -> None:
-    """llama_stack.core.routers.vector_io: a new store takes the only embedding model there is, if it names none."""
-    router: Any = module.VectorIORouter
-    create = router.openai_create_vector_store
-
-    @functools.wraps(create)
     async def openai_create_vector_store(self: Any, params: Any) -> Any:
         extra = params.model_extra
         default = self.vector_stores_config and self.vector_stores_config.default_embedding_model
         if not default and extra.get("embedding_model") is None:
             models = await self.routing_table.get_all_with_type("model")
-            names = [model.identifier for model in models if model.model_type == module.ModelType.embedding]
+            names = [model.identifier for model in models if model.model_type == ModelType.embedding]
             if len(names) != 1:
                 raise ValueError(
                     "name the embedding model: extra_body={'embedding_model': ...}; "
@@ -76,19 +66,33 @@ def change_router(module: ModuleType) -> None:
             extra["embedding_model"] = names[0]
         return await create(self, params)
 
-    router.openai_create_vector_store = openai_create_vector_store
+    return openai_create_vector_store
 
 
-def change_pgvector(module: ModuleType) -> None:
-    """llama_stack.providers.remote.vector_io.pgvector.pgvector: remove chunks as PostgreSQL wants to be asked."""
-
+@change(
+    "llama_stack.providers.remote.vector_io.pgvector.pgvector:PGVectorIndex.delete_chunks",
+    takes=("self", "chunks_for_deletion"),
+    why="PostgreSQL refuses the statement that removes chunks: files cannot be removed from a store in pgvector.",
+)
+def delete_chunks(original: AsyncFunction) -> AsyncFunction:
     async def delete_chunks(self: Any, chunks_for_deletion: list[Any]) -> None:
         with self.conn.cursor() as cursor:
             ids = [chunk.chunk_id for chunk in chunks_for_deletion]
             # The table's name is upstream's own, in each of its statements.
             cursor.execute(f"DELETE FROM {self.table_name} WHERE id = ANY(%s)", (ids,))  # noqa: S608
 
-    module.PGVectorIndex.delete_chunks = delete_chunks
+    return delete_chunks
+
+
+@change(
+    "llama_stack.apis.vector_io.vector_io:QueryChunksResponse.__init__",
+    why="Scores are one over the distance, infinite for an exact match, which JSON cannot say: the search is a 400.",
+)
+def finite_scores(original: Any) -> Any:
+    def initialize(self: Any, *, scores: list[float], **fields: Any) -> None:
+        original(self, scores=[min(score, sys.float_info.max) for score in scores], **fields)
+
+    return initialize
 
 
 def merge(stored: Record | None, wanted: Record, change: FileChange | None) -> Record | None:
@@ -108,10 +112,14 @@ def merge(stored: Record | None, wanted: Record, change: FileChange | None) -> R
     return {**stored, "file_ids": file_ids, "file_counts": counts}
 
 
-def _changing_a_file(method: AsyncFunction, *, removes: bool = False) -> AsyncFunction:
-    signature = inspect.signature(method)
+ATTACH = ("self", "vector_store_id", "file_id", "attributes", "chunking_strategy")
+DELETE_FILE = ("self", "vector_store_id", "file_id")
 
-    @functools.wraps(method)
+
+def changing_a_file(method: AsyncFunction) -> AsyncFunction:
+    signature = inspect.signature(method)
+    removes = method.__name__ == "openai_delete_vector_store_file"
+
     async def do(self: Any, *arguments: Any, **options: Any) -> Any:
         given = signature.bind(self, *arguments, **options).arguments
         store_id, file_id = given["vector_store_id"], given["file_id"]
@@ -130,10 +138,23 @@ def _changing_a_file(method: AsyncFunction, *, removes: bool = False) -> AsyncFu
     return do
 
 
-def _page_or_error(module: ModuleType) -> Callable[..., Any]:
-    """What makes the page of a search, and raises where upstream makes an empty one while it handles an error."""
-    page = module.VectorStoreSearchResponsePage
+for name, takes in {
+    "openai_attach_file_to_vector_store": ATTACH,
+    "openai_delete_vector_store_file": DELETE_FILE,
+}.items():
+    change(
+        f"{MIXIN}.{name}",
+        takes=takes,
+        why="Two replicas that attach or remove files at once lose entries of each other, since each writes the "
+        "store's record back as a whole; and a file that cannot be attached does not keep the reason.",
+    )(changing_a_file)
 
+
+@change(
+    f"{MODULE}:VectorStoreSearchResponsePage",
+    why="A search that fails is answered with 200 and nothing found; file search then tells the model so.",
+)
+def page_or_error(page: Any) -> Callable[..., Any]:
     def make(**fields: Any) -> Any:
         error = sys.exception()
         if error and not fields["data"] and not _says_that_nothing_was_inserted(error):
@@ -148,8 +169,13 @@ def _says_that_nothing_was_inserted(error: BaseException) -> bool:
     return type(error).__name__ == "MilvusException" and getattr(error, "code", None) == COLLECTION_NOT_FOUND
 
 
-def _after_reading_all(method: AsyncFunction) -> AsyncFunction:
-    @functools.wraps(method)
+STALE = (
+    "Upstream reads the records of vector stores once, when it starts: what another replica does to them is not seen."
+)
+
+
+@change(f"{MIXIN}.openai_list_vector_stores", takes=("self", "limit", "order", "after", "before"), why=STALE)
+def after_reading_all(method: AsyncFunction) -> AsyncFunction:
     async def do(self: Any, *arguments: Any, **options: Any) -> Any:
         await _resume(self)
         if is_shared(self.kvstore):
@@ -159,23 +185,52 @@ def _after_reading_all(method: AsyncFunction) -> AsyncFunction:
     return do
 
 
-def _after_reading(method: AsyncFunction, module: ModuleType) -> AsyncFunction:
+ABOUT_ONE_STORE = {
+    "openai_retrieve_vector_store": ("self", "vector_store_id"),
+    "openai_update_vector_store": ("self", "vector_store_id", "name", "expires_after", "metadata"),
+    "openai_delete_vector_store": ("self", "vector_store_id"),
+    "openai_search_vector_store": (
+        *("self", "vector_store_id", "query", "filters", "max_num_results"),
+        *("ranking_options", "rewrite_query", "search_mode"),
+    ),
+    "openai_attach_file_to_vector_store": ATTACH,
+    "openai_list_files_in_vector_store": ("self", "vector_store_id", "limit", "order", "after", "before", "filter"),
+    "openai_retrieve_vector_store_file": ("self", "vector_store_id", "file_id"),
+    "openai_retrieve_vector_store_file_contents": ("self", "vector_store_id", "file_id"),
+    "openai_update_vector_store_file": ("self", "vector_store_id", "file_id", "attributes"),
+    "openai_delete_vector_store_file": DELETE_FILE,
+    "openai_create_vector_store_file_batch": ("self", "vector_store_id", "params"),
+    "openai_retrieve_vector_store_file_batch": ("self", "batch_id", "vector_store_id"),
+    "openai_list_files_in_vector_store_file_batch": (
+        *("self", "batch_id", "vector_store_id", "after", "before", "filter", "limit", "order"),
+    ),
+    "openai_cancel_vector_store_file_batch": ("self", "batch_id", "vector_store_id"),
+}
+
+
+def after_reading(method: AsyncFunction) -> AsyncFunction:
     """The method, with the store and the file batch that it is about as they are stored."""
+    from llama_stack.providers.utils.memory import openai_vector_store_mixin as upstream
+
     signature = inspect.signature(method)
 
-    @functools.wraps(method)
     async def do(self: Any, *arguments: Any, **options: Any) -> Any:
         await _resume(self)
         if is_shared(self.kvstore):
             given = signature.bind(self, *arguments, **options).arguments
-            await _read(self, module.OPENAI_VECTOR_STORES_PREFIX, given["vector_store_id"], self.openai_vector_stores)
+            stores = upstream.OPENAI_VECTOR_STORES_PREFIX
+            await _read(self, stores, given["vector_store_id"], self.openai_vector_stores)
             batch_id = given.get("batch_id")
             if batch_id and batch_id not in self._file_batch_tasks:  # this process's own are newer in memory
-                prefix = module.OPENAI_VECTOR_STORES_FILE_BATCHES_PREFIX
-                await _read(self, prefix, batch_id, self.openai_file_batches)
+                batches = upstream.OPENAI_VECTOR_STORES_FILE_BATCHES_PREFIX
+                await _read(self, batches, batch_id, self.openai_file_batches)
         return await method(self, *arguments, **options)
 
     return do
+
+
+for name, takes in ABOUT_ONE_STORE.items():
+    change(f"{MIXIN}.{name}", takes=takes, why=STALE)(after_reading)
 
 
 async def _read(self: Any, prefix: str, identifier: str, known: dict[str, Record]) -> None:
@@ -186,10 +241,10 @@ async def _read(self: Any, prefix: str, identifier: str, known: dict[str, Record
         known[identifier] = json.loads(stored)
 
 
-def _merging(method: AsyncFunction, module: ModuleType) -> AsyncFunction:
+def merging(method: AsyncFunction) -> AsyncFunction:
     """The method that writes a store's record, as one step with a look at what is stored."""
+    from llama_stack.providers.utils.memory.openai_vector_store_mixin import OPENAI_VECTOR_STORES_PREFIX
 
-    @functools.wraps(method)
     async def save(self: Any, store_id: str, store_info: Record) -> None:
         records = _records(self)
         if records is None:
@@ -199,7 +254,7 @@ def _merging(method: AsyncFunction, module: ModuleType) -> AsyncFunction:
         if change and change.status is None:
             file = await self._load_openai_vector_store_file(store_id, change.file_id)
             change = FileChange(change.file_id, file["status"])
-        key = f"{module.OPENAI_VECTOR_STORES_PREFIX}{store_id}"
+        key = f"{OPENAI_VECTOR_STORES_PREFIX}{store_id}"
         merged = await asyncio.get_running_loop().run_in_executor(
             records.thread, records.store.transact, key, lambda step: _write(step, key, store_info, change)
         )
@@ -210,7 +265,15 @@ def _merging(method: AsyncFunction, module: ModuleType) -> AsyncFunction:
     return save
 
 
-def _write(step: Transaction, key: str, wanted: Record, change: FileChange | None) -> Record | None:
+for name in ("_save_openai_vector_store", "_update_openai_vector_store"):
+    change(
+        f"{MIXIN}.{name}",
+        takes=("self", "store_id", "store_info"),
+        why="A store's record is written back as a whole, over what another replica has written since.",
+    )(merging)
+
+
+def _write(step: "Transaction", key: str, wanted: Record, change: FileChange | None) -> Record | None:
     stored = step.get(key)
     merged = merge(json.loads(stored) if stored else None, wanted, change)
     if merged is not None:
@@ -222,12 +285,14 @@ def _write(step: Transaction, key: str, wanted: Record, change: FileChange | Non
 class _Records:
     """A provider's records where they can be changed in one step. One thread, hence one connection, will do."""
 
-    store: Store
+    store: "Store"
     thread: ThreadPoolExecutor
 
 
 def _records(self: Any) -> _Records | None:
     """None where no other process writes records, or where they are in a store without transactions."""
+    from providers.stores import open_store
+
     if "records" not in self.__dict__:
         self.records = None
         if is_shared(self.kvstore):
@@ -237,8 +302,8 @@ def _records(self: Any) -> _Records | None:
     return records
 
 
-def _closing_records(method: AsyncFunction) -> AsyncFunction:
-    @functools.wraps(method)
+@change(f"{MIXIN}.shutdown", takes=("self",), why="Connections of this distribution's own are closed with upstream's.")
+def closing_records(method: AsyncFunction) -> AsyncFunction:
     async def shutdown(self: Any) -> None:
         await method(self)
         if records := self.__dict__.pop("records", None):
@@ -248,9 +313,17 @@ def _closing_records(method: AsyncFunction) -> AsyncFunction:
     return shutdown
 
 
-async def _resume_later(self: Any) -> None:
-    """Upstream resumes interrupted file batches in the event loop of the start, where they die with it."""
-    self.has_batches_to_resume = True
+@change(
+    f"{MIXIN}._resume_incomplete_batches",
+    takes=("self",),
+    why="Interrupted file batches are resumed in the event loop of the start, where they die with it: they stay "
+    "`in_progress` for ever.",
+)
+def resume_later(original: AsyncFunction) -> AsyncFunction:
+    async def resume_incomplete_batches(self: Any) -> None:
+        self.has_batches_to_resume = True
+
+    return resume_incomplete_batches
 
 
 async def _resume(self: Any) -> None:

@@ -1,1 +1,1 @@
-"""One module a check: `check(subject, resolution)` yields findings. It only reads, and raises for nothing in a config."""
+"""One module a check: `check(subject, resolution)` yields findings. Checks only read, and never raise."""

@@ -2,45 +2,68 @@
 
 import functools
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from distribution.overlay.declaration import change
 from distribution.upstream.shipped import shipped_module
 
 OWN_MODULES = Path(__file__).resolve().parents[2] / "providers" / "registry"
 DISABLED = "__disabled__"
 
 
-def change_registry_package(module: ModuleType) -> None:
-    """llama_stack.providers.registry: find our modules where upstream has none, as for prompts."""
-    module.__path__.append(str(OWN_MODULES))
+@change(
+    "llama_stack.providers.registry:__path__",
+    why="There is no module `llama_stack.providers.registry.prompts` (nor `telemetry`): a run config with a provider "
+    "of prompts dies with ModuleNotFoundError.",
+)
+def search_path(path: list[str]) -> list[str]:
+    path.append(str(OWN_MODULES))
+    return path
 
 
-def change_registry(module: ModuleType) -> None:
-    """llama_stack.core.distribution: add our provider types, and import no provider that is switched off."""
-    original = module.get_provider_registry
-    from_modules = module.get_external_providers_from_module
-    module.INTERNAL_APIS.discard(module.Api.prompts)
+@change(
+    "llama_stack.core.distribution:INTERNAL_APIS",
+    why="Prompts cannot have providers: `KeyError: <Api.prompts: 'prompts'>`.",
+)
+def internal_apis(apis: set[Any]) -> set[Any]:
+    from llama_stack.apis.datatypes import Api
 
+    apis.discard(Api.prompts)
+    return apis
+
+
+@change(
+    "llama_stack.core.distribution:get_external_providers_from_module",
+    takes=("registry", "config", "building"),
+    why="Upstream imports the package of every external provider, of those that are switched off as well, and knows "
+    "none that its entry does not name.",
+)
+def external_providers(original: Any) -> Any:
     def get_external_providers_from_module(registry: Any, config: Any, building: bool) -> Any:
-        # Upstream imports the package of every external provider, of those that are off as well, and knows
-        # none that its entry does not name.
         if not building:
             on = {
                 api: [_with_module(api, provider) for provider in providers if is_on(provider)]
                 for api, providers in config.providers.items()
             }
             config = config.model_copy(update={"providers": on})
-        return from_modules(_with_added(registry), config, building)
+        return original(_with_added(registry), config, building)
 
-    @functools.wraps(original)
+    return get_external_providers_from_module
+
+
+@change(
+    "llama_stack.core.distribution:get_provider_registry",
+    takes=("config",),
+    why="A provider of another package can take part only by a run config that names its module, or by a directory of "
+    "YAML files; here packages that are installed, and this distribution, add theirs.",
+)
+def provider_registry(original: Any) -> Any:
     def get_provider_registry(config: Any = None) -> Any:
         registry = original(config)
         # With a config, the providers it names itself have been added to ours, and have the last word.
         return registry if config else _with_added(registry)
 
-    module.get_external_providers_from_module = get_external_providers_from_module  # type: ignore[attr-defined]
-    module.get_provider_registry = get_provider_registry  # type: ignore[attr-defined]
+    return get_provider_registry
 
 
 def is_on(provider: Any) -> bool:

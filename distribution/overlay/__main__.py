@@ -1,0 +1,40 @@
+"""`python -m distribution.overlay` prints docs/upstream-defects.md: every change of upstream, and why it is made."""
+
+from collections import defaultdict
+from importlib import import_module
+
+from distribution.overlay.declaration import Change, all_changes
+
+HEADING = """\
+# What this distribution does otherwise than llama-stack 0.3.3
+
+Written by `python -m distribution.overlay` from the declarations in distribution/overlay/; a test compares them. Each
+entry is a name of upstream's that is changed when its module is imported, and the defect that is the reason.
+"""
+
+
+def page() -> str:
+    """Return the page in Markdown: a section a subject, an entry for each reason."""
+    by_subject: dict[str, dict[tuple[str, str, str], list[Change]]] = defaultdict(lambda: defaultdict(list))
+    for one in all_changes():
+        by_subject[one.subject][one.why, one.reference, one.fixed_in].append(one)
+    parts = [HEADING]
+    for subject, reasons in sorted(by_subject.items()):
+        parts += [f"## {subject}\n", f"{_first_line(subject)}\n"]
+        parts += [_entry(changes) for changes in reasons.values()]
+    return "\n".join(parts)
+
+
+def _first_line(subject: str) -> str:
+    return str(import_module(f"distribution.overlay.{subject}").__doc__).splitlines()[0]
+
+
+def _entry(changes: list[Change]) -> str:
+    one = changes[0]
+    names = "\n".join(f"  `{change.target}`" + (" (new)" if change.adds else "") for change in changes)
+    history = [part for part in (one.reference, f"mended in {one.fixed_in}" if one.fixed_in else "") if part]
+    return f"* {one.why}" + (f" ({', '.join(history)})" if history else "") + f"\n\n{names}\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

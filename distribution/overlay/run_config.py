@@ -1,0 +1,42 @@
+"""The run config as the server reads it: what 0.3.3 would stumble over and what has a plain meaning all the same."""
+
+import os
+from typing import Any
+
+from distribution.overlay.declaration import change
+
+
+@change(
+    "llama_stack.core.server.server:replace_env_vars",
+    takes=("config", "path"),
+    why="`telemetry` among the APIs or the providers, as configs for 0.2.x have it, ends the start with "
+    "`KeyError: <Api.telemetry>`, and a directory of external providers that is not there with FileNotFoundError.",
+)
+def replace_env_vars(original: Any) -> Any:
+    def replace_env_vars(config: Any, path: str = "") -> Any:
+        return without_leftovers(original(config, path))
+
+    return replace_env_vars
+
+
+def without_leftovers(config: Any) -> Any:
+    """Take out what has a plain meaning in 0.3.3 without being part of it.
+
+    Telemetry as an API with providers means `telemetry: {enabled: true}`; a directory of external providers
+    or APIs that is not there holds none.
+    """
+    if not isinstance(config, dict):
+        return config
+    config = dict(config)
+    providers, apis = config.get("providers"), config.get("apis")
+    if isinstance(providers, dict) and "telemetry" in providers:
+        entries = providers["telemetry"] if isinstance(providers["telemetry"], list) else []
+        config["providers"] = {api: value for api, value in providers.items() if api != "telemetry"}
+        if any(isinstance(entry, dict) and entry.get("provider_id") for entry in entries):
+            config.setdefault("telemetry", {"enabled": True})
+    if isinstance(apis, list):
+        config["apis"] = [api for api in apis if api != "telemetry"]
+    for key in ("external_providers_dir", "external_apis_dir"):
+        if isinstance(config.get(key), str) and not os.path.isdir(os.path.expanduser(config[key])):
+            del config[key]
+    return config

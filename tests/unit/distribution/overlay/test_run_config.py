@@ -1,0 +1,24 @@
+"""What a server reads of a run config that has leftovers of 0.2.x in it."""
+
+from pathlib import Path
+
+from distribution.overlay.run_config import without_leftovers
+
+
+def test_telemetry_as_an_api_becomes_the_setting() -> None:
+    config = {"apis": ["inference", "telemetry"], "providers": {"telemetry": [{"provider_id": "t"}], "inference": []}}
+    assert without_leftovers(config) == {
+        "apis": ["inference"],
+        "providers": {"inference": []},
+        "telemetry": {"enabled": True},
+    }
+
+
+def test_a_telemetry_setting_is_kept() -> None:
+    config = {"providers": {"telemetry": [{"provider_id": "t"}]}, "telemetry": {"enabled": False}}
+    assert without_leftovers(config)["telemetry"] == {"enabled": False}
+
+
+def test_directories_of_external_providers_that_are_not_there_are_passed_over(tmp_path: Path) -> None:
+    config = {"external_providers_dir": str(tmp_path), "external_apis_dir": str(tmp_path / "absent")}
+    assert without_leftovers(config) == {"external_providers_dir": str(tmp_path)}
