@@ -140,9 +140,10 @@ class Gate:
         return Target(os.environ, here=True, address=self.address, workers=self.workers)
 
     def _masker(self, subject: "Subject") -> "Masker":
+        from distribution.verification.known_names import known_names
         from distribution.verification.masking import Masker
 
-        return Masker([subject.document.data, subject.data], os.environ)
+        return Masker([subject.document.data, subject.data], os.environ, known_names(subject))
 
     def _verdict_with(self, findings: "list[Finding]") -> "Verdict":
         from distribution.verification.verify import Verdict

@@ -4,8 +4,8 @@ import contextlib
 import logging
 import re
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distribution.verification.expansion import REFERENCE
@@ -22,19 +22,49 @@ SECRET_NAME = re.compile(
 URL_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
 
 
-class Masker:
-    """Replaces the secrets of one config and one environment in any text."""
+@dataclass(frozen=True)
+class KnownNames:
+    """Words that stay as they are: those of this image, and those that a run config gives to what is in it."""
 
-    def __init__(self, data: Any, environment: Mapping[str, str]) -> None:
-        secrets = {value for name, value in environment.items() if SECRET_NAME.search(name)}
-        secrets.update(_secrets_in(data))
-        usable = sorted((value for value in secrets if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, usable))) if usable else None
+    of_the_image: Collection[str] = ()
+    of_the_config: Collection[str] = ()
+
+    def holding(self, secrets: Collection[str]) -> set[str]:
+        """Return the names that have a secret in them and are none.
+
+        A name that the config gives is one only where the secret is a word of this image: `sql_default_postgres` with
+        the password `postgres`, and not whatever a password was written into by mistake.
+        """
+        ordinary = {secret for secret in secrets if any(secret in name for name in self.of_the_image)}
+        telling = set(secrets) - ordinary
+        names = {name for name in self.of_the_image if any(secret in name for secret in ordinary)}
+        return names | {
+            name
+            for name in self.of_the_config
+            if any(secret in name for secret in ordinary) and not any(secret in name for secret in telling)
+        }
+
+
+class Masker:
+    """Replaces the secrets of one config and one environment in any text.
+
+    Known names stay as they are: `VLLM_API_TOKEN=vllm` makes no secret of `remote::vllm`.
+    """
+
+    def __init__(self, data: Any, environment: Mapping[str, str], known: KnownNames | None = None) -> None:
+        found = {value for name, value in environment.items() if SECRET_NAME.search(name)}
+        found.update(_secrets_in(data))
+        secrets = {value for value in found if len(value) >= SHORTEST_SECRET}
+        # Only names with a secret in them have to be told apart: the pattern is searched for in every log line.
+        names = known.holding(secrets) if known else set()
+        alternatives = [rf"(?P<name>(?<![\w-])(?:{_any_of(names)})(?![\w-]))"] if names else []
+        alternatives += [_any_of(secrets)] if secrets else []
+        self._secrets = re.compile("|".join(alternatives)) if alternatives else None
 
     def text(self, text: str) -> str:
         """Return the text with every known secret and every credential in a URL replaced."""
         text = URL_CREDENTIALS.sub(rf"\1{MASK}@", text)
-        return self._secrets.sub(MASK, text) if self._secrets else text
+        return self._secrets.sub(_mask_unless_name, text) if self._secrets else text
 
     def finding(self, finding: Finding) -> Finding:
         """Return the finding without secrets in it."""
@@ -44,6 +74,14 @@ class Masker:
             message=self.text(finding.message),
             advice=self.text(finding.advice),
         )
+
+
+def _any_of(words: Collection[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
+
+
+def _mask_unless_name(match: re.Match[str]) -> str:
+    return match[0] if match.groupdict().get("name") else MASK
 
 
 def without_secrets(value: Any, *, secret: bool = False) -> Any:

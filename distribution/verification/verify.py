@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distribution.verification.checks import (
+    addresses,
     apis,
     dependencies,
     directories,
@@ -21,6 +22,7 @@ from distribution.verification.checks import (
 )
 from distribution.verification.document import Document, Position, Source, finding, load
 from distribution.verification.findings import Finding, Severity
+from distribution.verification.known_names import known_names
 from distribution.verification.masking import Masker
 from distribution.verification.old_format import find_leftovers
 from distribution.verification.resolution import Resolution, resolve
@@ -35,6 +37,7 @@ CHECKS: tuple[Callable[[Subject, Resolution], Iterable[Finding]], ...] = (
     dependencies.check,
     storage.check,
     directories.check,
+    addresses.check,
     resources.check,
     server.check,
     schema.check,
@@ -89,7 +92,7 @@ def verify(
         else:
             subject = Subject(document, target)
             findings += _all_checks(subject, probe=probe, require_reachable=require_reachable)
-            masker = Masker([document.data, subject.data], target.environment or {})
+            masker = Masker([document.data, subject.data], target.environment or {}, known_names(subject))
     return Verdict(
         file=source.file,
         reason=reason,

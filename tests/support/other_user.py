@@ -4,6 +4,8 @@ import os
 import pwd
 import shutil
 import sys
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,3 +38,29 @@ def nobody(clone: Path, scratch: Path) -> OtherUser:
         prefix / "bin" / "python3",
         {"LD_LIBRARY_PATH": str(prefix / "lib"), "HOME": "/nonexistent"},
     )
+
+
+def as_nobody(do: Callable[[], None]) -> None:
+    """Call `do` in a forked process as the user `nobody`, or here where this is not root; raises AssertionError."""
+    if os.geteuid() != 0:
+        do()
+        return
+    user = pwd.getpwnam("nobody")
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        problem = ""
+        try:
+            os.setgroups([])
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+            do()
+        except BaseException:
+            problem = traceback.format_exc()
+        finally:
+            os.write(writing, problem.encode()[-60_000:])
+            os._exit(1 if problem else 0)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8", errors="replace") as said:
+        problem = said.read()
+    _, status = os.waitpid(child, 0)
+    assert status == 0, problem

@@ -44,6 +44,7 @@ def test_an_unknown_word_names_the_near_match(capsys: pytest.CaptureFixture[str]
         (["--port", "http"], "'http' is not a port number"),
         (["--env", "NAME"], "'NAME' is not NAME=VALUE"),
         (["a.yaml", "--config", "b.yaml"], "two run configs were given"),
+        (["verify", "a.yaml", "--config", "b.yaml"], "two run configs were given"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,6 +52,17 @@ def test_wrong_arguments(arguments: list[str], word: str, capsys: pytest.Capture
         main(arguments)
     assert leaving.value.code == 2
     assert word in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", [["--elsewhere"], []], ids=["elsewhere", "here"])
+def test_verify_takes_a_variable_over_the_file_of_variables(place: list[str], tmp_path: Path) -> None:
+    config, variables = tmp_path / "run.yaml", tmp_path / "variables"
+    config.write_text((REPOSITORY / "run.yaml").read_text())
+    variables.write_text(f"VLLM_URL=http://a..b/v1\nSQLITE_STORE_DIR={tmp_path}\nFILES_STORAGE_DIR={tmp_path}\n")
+    command = ["verify", str(config), "--json", *place, "--env-file", str(variables)]
+    wrong, right = run(*command), run(*command, "--env", "VLLM_URL=http://vllm:8000/v1")
+    assert [one["code"] for one in json.loads(wrong.stdout)["findings"] if one["severity"] == "error"]
+    assert json.loads(right.stdout)["counts"]["error"] == 0
 
 
 def test_another_program_is_executed() -> None:

@@ -4,11 +4,12 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from distribution.verification.document import Source
-from distribution.verification.masking import MaskedRecords, Masker, mask_logs
+from distribution.verification.masking import KnownNames, MaskedRecords, Masker, mask_logs
 from distribution.verification.report import machine_report, text_report
 from distribution.verification.subject import Target
 from distribution.verification.verify import verify
@@ -64,6 +65,32 @@ def test_what_only_sounds_like_a_secret_is_shown(name: str) -> None:
 
 def test_the_name_of_a_variable_is_no_secret() -> None:
     assert Masker({"password": "${env.DB_PASSWORD}"}, {}).text("set DB_PASSWORD") == "set DB_PASSWORD"
+
+
+@pytest.mark.parametrize(
+    ("environment", "text"),
+    [
+        ({"VLLM_API_TOKEN": "vllm"}, "`vllm` (remote::vllm) of inference does not answer"),
+        ({"POSTGRES_PASSWORD": "postgres"}, "There is no storage backend `kv_postgres`."),
+        ({"OPENAI_API_KEY": "sentence"}, "inline::sentence-transformers is not shipped"),
+    ],
+)
+def test_known_names_are_no_secrets(environment: dict[str, str], text: str) -> None:
+    names = {"vllm", "remote::vllm", "postgres", "kv_postgres", "inline::sentence-transformers"}
+    masker = Masker({}, environment, KnownNames(names))
+    assert masker.text(text) == text
+
+
+def test_a_secret_that_is_part_of_a_known_name_is_masked_elsewhere() -> None:
+    masker = Masker({"password": "sentence"}, {}, KnownNames({"inline::sentence-transformers"}))
+    assert masker.text("refused: sentence") == "refused: ****"
+
+
+def test_a_report_names_providers_whatever_the_passwords_are() -> None:
+    config = Path(__file__).parents[4] / "run.yaml"
+    environment = {"VLLM_URL": "http://vllm:8000/v1", "VLLM_API_TOKEN": "vllm", "POSTGRES_PASSWORD": "postgres"}
+    verdict = verify(Source(config.read_text(), "run.yaml"), Target(environment, here=False))
+    assert "****" not in machine_report.as_json(verdict, strict=False)
 
 
 def test_json_stays_json() -> None:

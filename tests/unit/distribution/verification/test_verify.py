@@ -1,6 +1,7 @@
 """Verification as a whole. What it finds in which config is in tests/scenarios."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from distribution.verification.document import Source
 from distribution.verification.findings import CODES, Finding
 from distribution.verification.subject import Address, Target
 from distribution.verification.verify import read, verify
+from tests.support.other_user import as_nobody
 
 REPOSITORY = Path(__file__).parents[4]
 CONFIG = (REPOSITORY / "run.yaml").read_text(encoding="utf-8")
@@ -57,7 +59,7 @@ VALUES = st.recursive(
 )
 
 
-def documents() -> st.SearchStrategy[str]:
+def documents(*, values: st.SearchStrategy[object] = VALUES) -> st.SearchStrategy[str]:
     """Run configs with anything anywhere, a good one with parts replaced, and plain noise."""
     whole = yaml.safe_load(CONFIG)
 
@@ -72,8 +74,8 @@ def documents() -> st.SearchStrategy[str]:
     paths = [[key] for key in whole] + [["providers", api] for api in whole["providers"]]
     paths += [["storage", "backends"], ["storage", "stores"], ["registered_resources", "models"]]
     return st.one_of(
-        st.dictionaries(st.sampled_from(KEYS.split()), VALUES, max_size=8).map(yaml.safe_dump),
-        st.builds(replaced, st.sampled_from(paths), VALUES),
+        st.dictionaries(st.sampled_from(KEYS.split()), values, max_size=8).map(yaml.safe_dump),
+        st.builds(replaced, st.sampled_from(paths), values),
         st.text(st.sampled_from("abk:-{}[]&*!|>'\"%@`?#\n\t ,.1$")),
         st.text(),
     )
@@ -82,6 +84,10 @@ def documents() -> st.SearchStrategy[str]:
 @settings(max_examples=150, deadline=None)
 @given(text=documents(), environment=st.sampled_from([None, {}, {"X": "set"}]), here=st.booleans())
 def test_no_document_makes_it_crash(text: str, environment: dict[str, str] | None, here: bool) -> None:
+    assert_sensible(text, environment, here=here)
+
+
+def assert_sensible(text: str, environment: dict[str, str] | None, *, here: bool) -> None:
     verdict = verify(manifests.unwrap(Source(text, "run.yaml")), Target(environment, here=here))
     lines = text.count("\n") + text.count("\r") + len(text.splitlines()) + 1
     for one in verdict.findings:
@@ -89,6 +95,80 @@ def test_no_document_makes_it_crash(text: str, environment: dict[str, str] | Non
         assert one.message.strip()
         assert one.advice.strip()
         assert 1 <= one.line <= lines
+
+
+def below(folder: Path) -> st.SearchStrategy[object]:
+    """Values with paths in them that lead through a folder."""
+    inside = st.sampled_from([str(folder), f"{folder}/state", f"{folder}/deep/state/kvstore.db"])
+    places = ("db_path", "storage_dir", "path", "external_providers_dir", "external_apis_dir", "tls_certfile")
+    leaf = st.dictionaries(st.sampled_from(places), inside, min_size=1)
+    kinds = st.sampled_from(["kv_sqlite", "sql_sqlite", "inline::localfs", "inline::files", "inline::sqlite-vec"])
+    entry = st.builds(
+        lambda kind, config: {"provider_id": "x", "provider_type": kind, "config": config, "type": kind, **config},
+        kinds,
+        leaf,
+    )
+    return st.one_of(inside, leaf, entry, st.lists(entry, max_size=2), st.dictionaries(st.just("kv_default"), entry))
+
+
+@pytest.fixture
+def hidden(tmp_path: Path) -> Iterator[Path]:
+    """A folder which a user without rights may not search."""
+    folder = tmp_path / "hidden"
+    (folder / "state").mkdir(parents=True)
+    (folder / "state" / "kvstore.db").touch()
+    for parent in (tmp_path, *tmp_path.parents[:2]):  # pytest makes them for this user alone
+        parent.chmod(0o755)
+    folder.chmod(0o000)
+    yield folder
+    folder.chmod(0o755)
+
+
+def test_no_path_makes_it_crash_for_a_user_who_may_not_look_there(hidden: Path) -> None:
+    @settings(max_examples=80, deadline=None, database=None)
+    @given(text=documents(values=below(hidden)))
+    def crash_with_none(text: str) -> None:
+        assert_sensible(text, {}, here=True)
+
+    as_nobody(crash_with_none)
+
+
+def test_a_directory_that_may_not_be_searched_is_a_finding(hidden: Path) -> None:
+    environment = {"SQLITE_STORE_DIR": f"{hidden}/state", "FILES_STORAGE_DIR": f"{hidden}/deep/files"}
+
+    def look() -> None:
+        verdict = verify(Source(CONFIG, "run.yaml"), Target(environment, here=True))
+        errors = [one for one in verdict.findings if one.severity == "error"]
+        assert {one.code for one in errors} == {"directory-not-writable"}
+        assert {line_of("/kvstore.db"), line_of("storage_dir:")} <= {one.line for one in errors}
+        assert all(f"{hidden} belongs to" in one.message for one in errors)
+
+    as_nobody(look)
+
+
+def test_a_directory_that_cannot_be_made_is_a_finding(tmp_path: Path) -> None:
+    environment = {"SQLITE_STORE_DIR": str(tmp_path), "FILES_STORAGE_DIR": "/proc/nowhere/files"}
+    assert found(CONFIG, environment, here=True) == [("directory-not-writable", line_of("storage_dir:"))]
+
+
+@pytest.mark.parametrize("probe", [False, True])
+@pytest.mark.parametrize(
+    ("environment", "place", "said"),
+    [
+        ({"VLLM_URL": "http://a..b:8000/v1"}, "url: ${env.VLLM_URL:=}", "`a..b` is no name of a host"),
+        ({"VLLM_URL": "http://vllm:70000/v1"}, "url: ${env.VLLM_URL:=}", "it is no URL (port out of range 0-65535)"),
+        ({"POSTGRES_HOST": "a..b"}, "host: ${env.POSTGRES_HOST:=localhost}", "`a..b` is no name of a host"),
+        ({"POSTGRES_HOST": "db", "POSTGRES_PORT": "70000"}, "port: ${env.POSTGRES_PORT:=5432}", "70000 is no port"),
+    ],
+)
+def test_an_address_that_can_be_none_is_named(environment: dict[str, str], place: str, said: str, probe: bool) -> None:
+    verdict = verify(Source(CONFIG, "run.yaml"), Target(environment, here=False), probe=probe)
+    wrong = [one for one in verdict.findings if one.code == "invalid-value"]
+    assert wrong
+    assert {one.severity for one in wrong} == {"error"}
+    assert line_of(place) in {one.line for one in wrong}
+    assert all(said in one.message for one in wrong)
+    assert not [one for one in verdict.findings if one.code == "unreachable" and said in one.message]
 
 
 @pytest.mark.parametrize("name", ["run.yaml"])
