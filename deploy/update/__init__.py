@@ -13,7 +13,7 @@ GENERATED: dict[Path, Callable[[str], str]] = {
     CHART / "values.yaml": lambda now: run_configs.in_values(now, RUN_CONFIG.read_text(encoding="utf-8")),
     CHART / "README.md": lambda now: chart_readme.with_table(now, (CHART / "values.yaml").read_text(encoding="utf-8")),
     ROOT / "deploy" / "run-config" / "run.yaml": lambda _: RUN_CONFIG.read_text(encoding="utf-8"),
-    ROOT / "deploy" / "kustomize" / "overlays" / "scaleout" / "run.yaml": lambda _: run_configs.with_profile(
+    ROOT / "deploy" / "kustomize" / "components" / "scaleout" / "run.yaml": lambda _: run_configs.with_profile(
         RUN_CONFIG.read_text(encoding="utf-8"), (CHART / "values-scaleout.yaml").read_text(encoding="utf-8")
     ),
     ROOT / "docs" / "deploying.md": lambda now: environment_table.with_table(

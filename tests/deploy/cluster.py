@@ -35,7 +35,9 @@ class Cluster:
         self.writes: list[tuple[str, str, str]] = []
         self.address = ""
         self._documents = _documents([*KINDS, *more_apis])
-        self._objects: dict[tuple[str, str], dict[str, Any]] = {}
+        # Every namespace has this one from its beginning.
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "ai"}}
+        self._objects: dict[tuple[str, str], dict[str, Any]] = {("serviceaccounts", "default"): account}
         self._watchers: list[tuple[str, queue.Queue[dict[str, Any]]]] = []
         self._version = 0
         self._lock = threading.Lock()

@@ -1,5 +1,6 @@
 """What the chart makes of its values, through a real Helm."""
 
+import re
 from typing import Any
 
 import helm_python
@@ -52,6 +53,7 @@ def test_embedded_stores_are_replaced_and_guarded_by_a_job_before_the_upgrade() 
         # Kept when it fails, so that its log can be read; gone before the next.
         assert item["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
     assert job["spec"]["backoffLimit"] == 0
+    assert job["spec"]["activeDeadlineSeconds"] < 300, "Helm waits 5 minutes and would not say how the Job ended"
     assert pod_spec(job)["restartPolicy"] == "Never"
     assert container(job)["args"] == ["verify"]
     assert config["data"] == one(found, "ConfigMap")["data"]
@@ -96,6 +98,121 @@ def test_the_job_sees_what_the_server_sees() -> None:
     assert volumes["scratch"] == {"emptyDir": {}}
     labels = job["spec"]["template"]["metadata"]["labels"]
     assert not one(found, "Service")["spec"]["selector"].items() <= labels.items(), "no request goes to the job"
+
+
+PLATFORM: dict[str, Any] = {
+    "commonLabels": {"team": "ai", "environment": "production"},
+    "commonAnnotations": {"owner": "ai@corp.example"},
+    "podLabels": {"azure.workload.identity/use": "true", "team": "serving"},
+    "podAnnotations": {"vault.hashicorp.com/agent-inject": "true", "sidecar.istio.io/inject": "true"},
+    "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/s3"}, "automountToken": True},
+    "nodeSelector": {"pool": "ai"},
+    "tolerations": [{"key": "ai", "operator": "Exists"}],
+    "priorityClassName": "high",
+    "extraPodSpec": {"dnsConfig": {"options": [{"name": "ndots", "value": "1"}]}, "runtimeClassName": "gvisor"},
+    "affinity": {
+        "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []},
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "zone", "labelSelector": {"matchLabels": {"team": "serving"}}}
+            ]
+        },
+    },
+    "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}},
+    "caBundle": {"configMap": "ca"},
+    "extraInitContainers": [{"name": "certificates", "image": "certificates:1", "resources": {"limits": {"cpu": 1}}}],
+    "extraContainers": [{"name": "collector", "image": "collector:1"}],
+}
+
+
+def test_what_admits_the_servers_pod_admits_the_jobs() -> None:
+    found = render(PLATFORM)
+    job, deployment = one(found, "Job", hook=True), one(found, "Deployment")
+    template, served = job["spec"]["template"], deployment["spec"]["template"]
+    for marks in (template["metadata"]["labels"], served["metadata"]["labels"], job["metadata"]["labels"]):
+        assert marks["environment"] == "production"
+    assert template["metadata"]["labels"].items() >= PLATFORM["podLabels"].items()
+    assert template["metadata"]["annotations"]["vault.hashicorp.com/agent-inject"] == "true"
+    assert template["metadata"]["annotations"]["owner"] == "ai@corp.example"
+    for field in (
+        "serviceAccountName",
+        "automountServiceAccountToken",
+        "nodeSelector",
+        "tolerations",
+        "priorityClassName",
+        "dnsConfig",
+        "runtimeClassName",
+        "initContainers",
+        "securityContext",
+    ):
+        assert pod_spec(job)[field] == pod_spec(deployment)[field], field
+    assert pod_spec(job)["serviceAccountName"] == one(found, "ServiceAccount")["metadata"]["name"]
+    assert container(job)["resources"] == container(deployment)["resources"]
+    # Beside pods that want to be alone in a zone there may be no other zone.
+    assert pod_spec(job)["affinity"] == {"nodeAffinity": PLATFORM["affinity"]["nodeAffinity"]}
+    assert [entry["name"] for entry in pod_spec(job)["containers"]] == ["verify"], "a collector would never end"
+
+
+def test_the_job_has_no_sidecar_that_would_keep_it_from_ending() -> None:
+    template = one(render(PLATFORM), "Job", hook=True)["spec"]["template"]["metadata"]
+    assert template["labels"]["sidecar.istio.io/inject"] == "false"
+    assert template["annotations"] == {
+        "owner": "ai@corp.example",
+        "vault.hashicorp.com/agent-inject": "true",
+        "vault.hashicorp.com/agent-pre-populate-only": "true",
+        "sidecar.istio.io/inject": "false",
+        "linkerd.io/inject": "disabled",
+        "kubectl.kubernetes.io/default-container": "verify",
+    }
+    served = one(render(PLATFORM), "Deployment")["spec"]["template"]["metadata"]
+    assert served["annotations"]["sidecar.istio.io/inject"] == "true"
+    assert "linkerd.io/inject" not in served["annotations"]
+
+
+def test_the_jobs_pod_has_labels_and_annotations_of_its_own() -> None:
+    own: dict[str, dict[str, Any]] = {
+        "podLabels": {"sidecar.istio.io/inject": "true", "team": "verification"},
+        "podAnnotations": {"linkerd.io/inject": None, "kuma.io/sidecar-injection": "disabled"},
+    }
+    template = one(render(PLATFORM, {"verification": own}), "Job", hook=True)["spec"]["template"]["metadata"]
+    assert template["labels"].items() >= own["podLabels"].items()
+    assert template["annotations"]["kuma.io/sidecar-injection"] == "disabled"
+    assert "linkerd.io/inject" not in template["annotations"]
+
+
+def test_verification_may_need_less_than_the_server() -> None:
+    small = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}}
+    found = render(SHARED, {"verification": {"resources": small}})
+    job, deployment = one(found, "Job", hook=True), one(found, "Deployment")
+    assert container(job)["resources"] == small
+    assert pod_spec(deployment)["initContainers"][0]["resources"] == small
+    assert container(deployment)["resources"] != small
+
+
+def test_a_claim_that_is_only_read_is_there_for_the_job() -> None:
+    models = {"name": "models", "persistentVolumeClaim": {"claimName": "models", "readOnly": True}}
+    assert models in pod_spec(one(render({"extraVolumes": [models]}), "Job", hook=True))["volumes"]
+
+
+def test_verification_comes_after_what_init_containers_prepare() -> None:
+    found = render(SHARED, PLATFORM)
+    assert init_containers(one(found, "Deployment")) == ["ca-bundle", "certificates", "verify"]
+    assert init_containers(one(found, "Job", hook=True)) == ["ca-bundle", "certificates"]
+
+
+def test_every_container_of_the_chart_has_resources() -> None:
+    found = render(SHARED, PLATFORM)
+    for item in (one(found, "Deployment"), one(found, "Job", hook=True)):
+        for entry in [*pod_spec(item)["containers"], *pod_spec(item)["initContainers"]]:
+            if entry["name"] not in ("certificates", "collector"):
+                assert entry["resources"]["limits"]["cpu"] == "2", entry["name"]
+
+
+@pytest.mark.parametrize(("name", "account"), [("", "default"), ("mine", "mine")])
+def test_an_account_that_is_there_already_is_the_jobs_too(name: str, account: str) -> None:
+    found = render({"serviceAccount": {"create": False, "name": name}})
+    for item in (one(found, "Deployment"), one(found, "Job", hook=True)):
+        assert pod_spec(item)["serviceAccountName"] == account
 
 
 def test_verification_can_be_left_out() -> None:
@@ -162,11 +279,25 @@ def test_openshift_is_detected_by_its_api(apis: tuple[str, ...], values: dict[st
 
 
 def test_security_contexts_can_be_changed() -> None:
-    values = {"podSecurityContext": {"runAsUser": 5}, "securityContext": {"readOnlyRootFilesystem": False}}
+    values = {
+        "podSecurityContext": {"runAsUser": 5},
+        "securityContext": {"readOnlyRootFilesystem": False, "capabilities": {"add": ["NET_BIND_SERVICE"]}},
+    }
     deployment = one(render(values), "Deployment")
     assert pod_spec(deployment)["securityContext"]["runAsUser"] == 5
     assert pod_spec(deployment)["securityContext"]["runAsNonRoot"] is True
     assert container(deployment)["securityContext"]["readOnlyRootFilesystem"] is False
+    assert container(deployment)["securityContext"]["capabilities"] == {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]}
+
+
+def test_null_takes_a_key_of_a_security_context_away() -> None:
+    values = {"podSecurityContext": {"runAsUser": None}, "securityContext": {"seccompProfile": None}}
+    found = render(values, {"caBundle": {"configMap": "ca"}})
+    for item in (one(found, "Deployment"), one(found, "Job", hook=True)):
+        assert "runAsUser" not in pod_spec(item)["securityContext"]
+        assert pod_spec(item)["securityContext"]["fsGroup"] == 1001
+        for entry in [*pod_spec(item)["containers"], *pod_spec(item)["initContainers"]]:
+            assert "seccompProfile" not in entry["securityContext"]
 
 
 @pytest.mark.parametrize("source", ["configMap", "secret"])
@@ -225,6 +356,16 @@ def test_environment_values_are_text() -> None:
     assert serving["envFrom"] == [{"secretRef": {"name": "everything"}}]
 
 
+def test_null_takes_a_variable_of_a_profile_away() -> None:
+    """For a bucket of Amazon's and an IAM role, for instance."""
+    gone = ("S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    found = render(CHART / "values-rag.yaml", {"env": dict.fromkeys(gone)})
+    for item in (one(found, "Deployment"), one(found, "Job", hook=True)):
+        names = [entry["name"] for entry in container(item)["env"]]
+        assert "S3_BUCKET_NAME" in names
+        assert set(names).isdisjoint(gone)
+
+
 # Probes.
 
 TLS = {"tls_certfile": "/etc/llama-stack-tls/tls.crt", "tls_keyfile": "/etc/llama-stack-tls/tls.key"}
@@ -270,6 +411,44 @@ def test_nothing_optional_by_default() -> None:
     assert kinds == ["ConfigMap", "Deployment", "PersistentVolumeClaim", "Service", "ServiceAccount"]
 
 
+EVERY_OBJECT: dict[str, Any] = {
+    "openshift": True,
+    "autoscaling": {"enabled": True},
+    "podDisruptionBudget": {"enabled": True},
+    "networkPolicy": {"enabled": True},
+    "ingress": {"enabled": True, "hosts": ["a.example"], "annotations": {"own": "a"}},
+    "route": {"enabled": True},
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "service": {"extraPorts": [{"name": "metrics", "port": 8889}]},
+    "persistence": {"enabled": True, "accessModes": ["ReadWriteMany"]},
+}
+
+
+def test_common_labels_and_annotations_are_on_every_object_and_pod() -> None:
+    label, annotation = {"cost-center": "42"}, {"corp.example/owner": "ai"}
+    plain = render(SHARED, EVERY_OBJECT)
+    marked = render(SHARED, EVERY_OBJECT, {"commonLabels": label, "commonAnnotations": annotation})
+    assert len(marked) == len(plain) > 12
+    for item, before in zip(marked, plain, strict=True):
+        everywhere = [(item["metadata"], before["metadata"])]
+        if item["kind"] in ("Deployment", "Job"):
+            everywhere.append((item["spec"]["template"]["metadata"], before["spec"]["template"]["metadata"]))
+        for now, then in everywhere:
+            assert now["labels"] == then["labels"] | label, item["kind"]
+            assert now["annotations"] == then.get("annotations", {}) | annotation, item["kind"]
+    assert "cost-center" not in yaml.safe_dump(one(marked, "Deployment")["spec"]["selector"]), "it cannot change"
+
+
+def test_a_network_policy_is_the_verifying_pods_too() -> None:
+    found = render({"networkPolicy": {"enabled": True}})
+    selector = one(found, "NetworkPolicy")["spec"]["podSelector"]
+    (names,) = selector["matchExpressions"]
+    for item in (one(found, "Deployment"), one(found, "Job", hook=True)):
+        labels = item["spec"]["template"]["metadata"]["labels"]
+        assert selector["matchLabels"].items() <= labels.items()
+        assert labels[names["key"]] in names["values"]
+
+
 def test_service_and_pods_find_each_other() -> None:
     found = render(SHARED, {"podDisruptionBudget": {"enabled": True}, "networkPolicy": {"enabled": True}})
     deployment, service = one(found, "Deployment"), one(found, "Service")
@@ -277,7 +456,6 @@ def test_service_and_pods_find_each_other() -> None:
     assert service["spec"]["selector"].items() <= labels
     assert deployment["spec"]["selector"]["matchLabels"].items() <= labels
     assert one(found, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"].items() <= labels
-    assert one(found, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels
     (port,) = service["spec"]["ports"]
     assert (port["port"], port["targetPort"]) == (8321, container(deployment)["ports"][0]["name"])
 
@@ -333,9 +511,17 @@ def test_an_image_is_named_by_tag_or_digest() -> None:
         assert container(deployment)["image"] == f"registry.example:5000/ai/llama-stack{reference}"
 
 
-def test_long_release_names_make_valid_names() -> None:
-    for item in render(release="r" * 53):
-        assert len(item["metadata"]["name"]) <= 63
+@pytest.mark.parametrize(
+    ("release", "values"),
+    [("r" * 53, {}), ("v1.2", {}), ("r", {"nameOverride": "n" * 63}), ("r", {"fullnameOverride": "n" * 63})],
+)
+def test_names_and_labels_are_valid(release: str, values: dict[str, Any]) -> None:
+    for item in render(values, release=release):
+        assert re.fullmatch(r"[a-z][-a-z0-9]{0,62}", item["metadata"]["name"])
+        labels = item["metadata"]["labels"]
+        if item["kind"] in ("Deployment", "Job"):
+            labels = labels | item["spec"]["template"]["metadata"]["labels"]
+        assert [value for value in labels.values() if len(value) > 63] == []
 
 
 def test_notes_say_how_to_reach_it() -> None:

@@ -17,6 +17,7 @@ EVERYTHING: dict[str, Any] = {
     "imagePullSecrets": [{"name": "registry"}],
     "env": {
         "A": "b",
+        "GONE": None,
         "B": {"secretKeyRef": {"name": "s", "key": "k"}},
         "C": {"fieldRef": {"fieldPath": "status.podIP"}},
     },
@@ -44,6 +45,11 @@ EVERYTHING: dict[str, Any] = {
     "route": {"enabled": True, "host": "a.example"},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "podDisruptionBudget": {"enabled": True, "maxUnavailable": "50%"},
+    "commonLabels": {"team": "ai"},
+    "commonAnnotations": {"owner": "ai"},
+    "verification": {"resources": {"limits": {"memory": "1Gi"}}},
+    "extraPodSpec": {"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["vllm"]}], "dnsPolicy": "ClusterFirst"},
+    "podSecurityContext": {"runAsUser": None},
     "podLabels": {"a": "b"},
     "podAnnotations": {"a": "b"},
     "nodeSelector": {"a": "b"},
@@ -69,7 +75,11 @@ RELEASES: dict[str, tuple[Path | dict[str, Any], ...]] = {
     "everything": (EVERYTHING,),
     "everything-scaled": (SCALED,),
 }
-KUSTOMIZATIONS = sorted(path.parent for path in DEPLOY.rglob("kustomization.yaml"))
+KUSTOMIZATIONS = sorted(
+    path.parent
+    for path in DEPLOY.rglob("kustomization.yaml")
+    if yaml.safe_load(path.read_text(encoding="utf-8"))["kind"] == "Kustomization"
+)
 
 
 def invalid(found: list[Object], version: str) -> list[str]:

@@ -1,7 +1,9 @@
 """The kustomizations are what the chart renders, where the two overlap."""
 
 import re
+import shutil
 from copy import deepcopy
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ PAIRS: dict[str, tuple[Path | dict[str, Any], ...]] = {
     "base": (),
     "overlays/openshift": ({"openshift": True, "route": {"enabled": True}},),
     "overlays/scaleout": (CHART / "values-scaleout.yaml",),
+    "overlays/openshift-scaleout": (
+        CHART / "values-scaleout.yaml",
+        {"openshift": True, "route": {"enabled": True}},
+    ),
 }
 MANAGED = {"helm.sh/chart", "app.kubernetes.io/managed-by", "checksum/run-config"}
 OWN = ("helm.sh/", "argocd.argoproj.io/")
@@ -83,6 +89,28 @@ def test_it_is_what_the_chart_renders(folder: str) -> None:
         assert built[key] == item
 
 
+@pytest.mark.parametrize("components", list(permutations(["openshift", "scaleout"])))
+def test_components_combine_in_any_order(components: tuple[str, ...], tmp_path: Path) -> None:
+    copied = shutil.copytree(DEPLOY, tmp_path / "deploy")
+    mine = copied / "mine"
+    mine.mkdir()
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["../kustomize/base"],
+        "components": [f"../kustomize/components/{name}" for name in components],
+    }
+    (mine / "kustomization.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
+    assert compared(kustomize(mine)) == compared(kustomize(DEPLOY / "kustomize" / "overlays" / "openshift-scaleout"))
+
+
+@pytest.mark.parametrize("folder", [folder for folder in PAIRS if "openshift" in folder])
+def test_openshift_chooses_user_and_group(folder: str) -> None:
+    for kind in ("Deployment", "Job"):
+        context = pod_spec(one(kustomize(DEPLOY / "kustomize" / folder), kind))["securityContext"]
+        assert context == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
 def test_a_change_of_the_run_config_changes_its_name_wherever_it_is_named() -> None:
     names = set()
     for folder in ("base", "overlays/scaleout"):
@@ -104,5 +132,6 @@ def test_verification_can_be_applied_before_everything_else(folder: str) -> None
     first = [
         item for item in found if item["metadata"]["labels"].get("app.kubernetes.io/component") in ("config", "verify")
     ]
-    assert {item["kind"] for item in first} == {"ConfigMap", "Job"}
+    assert {item["kind"] for item in first} == {"ConfigMap", "Job", "ServiceAccount"}
+    assert pod_spec(one(first, "Job"))["serviceAccountName"] == one(first, "ServiceAccount")["metadata"]["name"]
     assert [item for item in found if item["kind"] == "ConfigMap" and item not in first] == []

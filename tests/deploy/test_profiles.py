@@ -1,5 +1,6 @@
 """The run config of every deployment passes the image's own verification in the environment it is given."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,42 @@ def test_a_profile_can_be_served(profile: Path | None) -> None:
     assert wrong(render(*[profile] if profile else [])) == []
 
 
-@pytest.mark.parametrize("folder", ["base", "overlays/openshift", "overlays/scaleout"])
+FOLDERS = sorted(path.name for path in (DEPLOY / "kustomize" / "overlays").iterdir())
+
+
+@pytest.mark.parametrize("folder", ["base", *[f"overlays/{name}" for name in FOLDERS]])
 def test_a_kustomization_can_be_served(folder: str) -> None:
     assert wrong(kustomize(DEPLOY / "kustomize" / folder)) == []
+
+
+OTHER_MODEL = {"VLLM_EMBEDDING_MODEL": "ibm-granite/granite-embedding-125m-english", "VLLM_EMBEDDING_DIMENSION": 768}
+
+
+@pytest.mark.parametrize("profile", ["values-rag.yaml", "values-scaleout.yaml"])
+def test_another_embedding_model_is_one_value(profile: str) -> None:
+    found = render(CHART / profile, {"env": OTHER_MODEL})
+    assert wrong(found) == []
+    assert environment(found)["VLLM_EMBEDDING_MODEL"] == OTHER_MODEL["VLLM_EMBEDDING_MODEL"]
+
+
+def test_another_embedding_model_is_one_value_of_the_kustomization(tmp_path: Path) -> None:
+    copied = shutil.copytree(DEPLOY, tmp_path / "deploy")
+    mine = copied / "mine"
+    mine.mkdir()
+    overlay = {
+        "resources": ["../kustomize/overlays/scaleout"],
+        "configMapGenerator": [
+            {
+                "name": "llama-stack-environment",
+                "behavior": "merge",
+                "literals": [f"{name}={value}" for name, value in OTHER_MODEL.items()],
+            }
+        ],
+    }
+    (mine / "kustomization.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
+    found = kustomize(mine)
+    assert wrong(found) == []
+    assert environment(found)["VLLM_EMBEDDING_MODEL"] == OTHER_MODEL["VLLM_EMBEDDING_MODEL"]
 
 
 def test_a_profile_of_a_wrong_run_config_is_noticed() -> None:

@@ -59,6 +59,18 @@ def test_a_verification_that_succeeds_comes_before_everything_else(server: Clust
     assert server.objects("Job") == [], "what has succeeded is gone"
 
 
+def test_verification_runs_with_the_service_account_that_is_there(server: Cluster, helm: helm_python.Config) -> None:
+    server.jobs_succeed = False
+    accounts = []
+    for values in ({}, {"serviceAccount": {"name": "another"}}):
+        with pytest.raises(helm_python.HelmReleaseError, match="pre-upgrade hooks failed"):
+            helm.upgrade(str(CHART), RELEASE, values, timeout=60)
+        (job,) = server.objects("Job")
+        accounts.append(pod_spec(job).get("serviceAccountName"))
+    # The upgrade makes the other one after the Job.
+    assert accounts == [RELEASE, None]
+
+
 def test_after_a_failed_one_an_upgrade_can_be_tried_again(server: Cluster, helm: helm_python.Config) -> None:
     server.jobs_succeed = False
     with pytest.raises(helm_python.HelmReleaseError):

@@ -7,9 +7,13 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.deploy.manifests import CHART, render
+from tests.deploy.manifests import CHART, container, one, render
 
 SHARED = {"stores": "shared", "persistence": {"enabled": False}}
+AUTOSCALING = {"enabled": True}
+SCALED: dict[str, Any] = {**SHARED, "env": {"POSTGRES_HOST": "x"}, "autoscaling": AUTOSCALING}
+ROUTE = {"openshift": True}
+TLS = {"runConfig": {"server": {"tls_certfile": "/tls.crt", "tls_keyfile": "/tls.key"}}}
 TLS_ADVICE = "Set runConfig.server.tls_certfile: /etc/llama-stack-tls/tls.crt"
 
 
@@ -34,6 +38,41 @@ TLS_ADVICE = "Set runConfig.server.tls_certfile: /etc/llama-stack-tls/tls.crt"
         ({"runConfig": {"providers": ["inference"]}}, "at '/runConfig"),
         ({"ingress": {"hosts": [{"host": "x"}]}}, "at '/ingress/hosts/0': got object, want string"),
         ({"imagePullSecrets": ["registry"]}, "at '/imagePullSecrets/0': got string, want object"),
+        ({"image": {"repository": "https://registry/x"}}, "at '/image/repository'"),
+        ({"image": {"repository": "registry/x/"}}, "at '/image/repository'"),
+        ({"nameOverride": "a.b"}, "at '/nameOverride'"),
+        ({"fullnameOverride": "1st"}, "at '/fullnameOverride'"),
+        ({"commonLabels": {"cost center": "1"}}, "'cost center'"),
+        ({"commonLabels": {"owner": "ai@corp.example"}}, "at '/commonLabels/owner'"),
+        ({"podLabels": {"a": "x" * 64}}, "at '/podLabels/a'"),
+        ({"podAnnotations": {"prometheus.io/scrape": True}}, "scrape': got boolean, want string"),
+        ({"verification": {"podAnnotations": {"linkerd.io/inject": False}}}, "inject': got boolean, want string"),
+        ({"nodeSelector": {"gpu": True}}, "at '/nodeSelector/gpu': got boolean, want string"),
+        ({"resources": {"requests": {"cpu": "lots"}}}, "at '/resources/requests/cpu'"),
+        ({"resources": {"requests": {"memory": "2GB"}}}, "at '/resources/requests/memory'"),
+        ({"resources": {"limits": {"mem": "2Gi"}}}, "'mem'"),
+        ({"verification": {"resources": {"cpu": 1}}}, "at '/verification/resources'"),
+        ({"env": {"A": {"secretKeyRef": {"name": "s"}}}}, "missing property 'key'"),
+        ({"persistence": {"size": "0Gi"}}, "at '/persistence/size'"),
+        ({"persistence": {"size": "500m"}}, "at '/persistence/size'"),
+        ({"podSecurityContext": {"readOnlyRootFilesystem": True}}, "at '/podSecurityContext'"),
+        ({"podSecurityContext": {"runAsUser": "1001"}}, "at '/podSecurityContext/runAsUser'"),
+        ({"securityContext": {"fsGroup": 1}}, "at '/securityContext'"),
+        ({"service": {"extraPorts": [{"name": "a.b", "port": 1}]}}, "at '/service/extraPorts/0/name'"),
+        ({"service": {"extraPorts": [{"name": "a", "port": 1, "target": 2}]}}, "'target' not allowed"),
+        ({"ingress": {"hosts": ["https://a.example/x"]}}, "at '/ingress/hosts/0'"),
+        ({"ingress": {"tls": [{"host": "a.example"}]}}, "at '/ingress/tls/0'"),
+        ({"route": {"host": "a.example:443"}}, "at '/route/host'"),
+        ({"podDisruptionBudget": {"maxUnavailable": "150%"}}, "at '/podDisruptionBudget/maxUnavailable'"),
+        ({"probes": {"liveness": {"successThreshold": 2}}}, "at '/probes/liveness/successThreshold'"),
+        ({"tolerations": [{"key": "a", "operator": "exists"}]}, "at '/tolerations/0/operator'"),
+        ({"affinity": {"nodeAfinity": {}}}, "'nodeAfinity' not allowed"),
+        ({"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}]}, "'whenUnsatisfiable'"),
+        ({"extraPodSpec": {"hostNetwork": True}}, "'hostNetwork' not allowed"),
+        ({"extraPodSpec": {"containers": []}}, "'containers' not allowed"),
+        ({"extraVolumes": [{"name": "My_Volume"}]}, "at '/extraVolumes/0/name'"),
+        ({"extraVolumeMounts": [{"name": "a", "mountPath": "data"}]}, "at '/extraVolumeMounts/0/mountPath'"),
+        ({"extraContainers": [{"name": "collector"}]}, "missing property 'image'"),
     ],
 )
 def test_the_schema_refuses(values: dict[str, Any], message: str) -> None:
@@ -80,12 +119,80 @@ def test_the_schema_knows_every_value() -> None:
         ({"route": {"enabled": True}}, "this cluster is not OpenShift"),
         ({"ingress": {"enabled": True}}, "ingress.hosts is empty"),
         ({"serviceMonitor": {"enabled": True}}, "service.extraPorts has no port named metrics"),
+        ({"podLabels": {"app.kubernetes.io/name": "x"}}, "podLabels: app.kubernetes.io/name is the chart's"),
+        ({"commonLabels": {"helm.sh/chart": "x"}}, "commonLabels: helm.sh/chart is the chart's"),
+        (
+            {"verification": {"podLabels": {"app.kubernetes.io/component": "server"}}},
+            "verification.podLabels: app.kubernetes.io/component is the chart's",
+        ),
+        ({"extraContainers": [{"name": "llama-stack", "image": "x"}]}, "a container named llama-stack is there"),
+        ({"extraInitContainers": [{"name": "verify", "image": "x"}]}, "a container named verify is there"),
+        ({"extraVolumes": [{"name": "data", "emptyDir": {}}]}, "a volume named data is there"),
+        ({"extraVolumeMounts": [{"name": "a", "mountPath": "/a"}]}, "extraVolumes has no volume named a"),
+        ({"extraVolumeMounts": [{"name": "tmp", "mountPath": "/data/"}]}, "something is mounted at /data already"),
+        ({"service": {"extraPorts": [{"name": "http", "port": 1}]}}, "a port named http or of number 1 is there"),
+        ({"service": {"extraPorts": [{"name": "a", "port": 8321}]}}, "a port named a or of number 8321 is there"),
+        ({**SCALED, "autoscaling": {**AUTOSCALING, "maxReplicas": 1}}, "minReplicas 2 is more than maxReplicas 1"),
+        ({**SCALED, "autoscaling": {**AUTOSCALING, "targetCPUUtilizationPercentage": 0}}, "has nothing to go by"),
+        ({**SCALED, "resources": {"requests": {"cpu": None}}}, "needs resources.requests.cpu"),
+        ({**ROUTE, "route": {"enabled": True, "termination": "reencrypt"}}, "reencrypt, but the server has no TLS"),
+        ({**ROUTE, "route": {"enabled": True, "termination": "passthrough"}}, "passthrough, but the server has no"),
+        ({**ROUTE, **TLS, "route": {"enabled": True, "termination": "edge"}}, "edge, but the server has TLS"),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(helm_python.HelmRenderError) as refused:
         render(values)
     assert message in str(refused.value)
+
+
+def test_a_release_whose_service_would_have_no_valid_name_is_refused() -> None:
+    with pytest.raises(helm_python.HelmRenderError, match="release name 1st: a Service's name begins with a letter"):
+        render(release="1st")
+    assert render({"fullnameOverride": "first"}, release="1st")
+
+
+@pytest.mark.parametrize("host", ["", None])
+def test_state_stays_in_sqlite_where_the_variable_is_empty(host: str | None) -> None:
+    with pytest.raises(helm_python.HelmRenderError, match="keeps state in SQLite"):
+        render({**SHARED, "env": {"POSTGRES_HOST": host}})
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "imagePullSecrets",
+        "commonLabels",
+        "commonAnnotations",
+        "podSecurityContext",
+        "securityContext",
+        "podLabels",
+        "podAnnotations",
+        "nodeSelector",
+        "tolerations",
+        "affinity",
+        "topologySpreadConstraints",
+        "extraPodSpec",
+        "extraVolumes",
+        "extraVolumeMounts",
+        "extraInitContainers",
+        "extraContainers",
+    ],
+)
+def test_null_is_as_good_as_empty(key: str) -> None:
+    assert render({key: None}) == render()
+
+
+def test_null_takes_requests_and_limits_away() -> None:
+    found = render({"resources": None})
+    for item in (one(found, "Deployment"), one(found, "Job", hook=True)):
+        assert container(item)["resources"] == {}
+
+
+def test_null_takes_the_jobs_own_marks_away() -> None:
+    found = render({"verification": {"podLabels": None, "podAnnotations": None, "resources": None}})
+    template = one(found, "Job", hook=True)["spec"]["template"]["metadata"]
+    assert "inject" not in yaml.safe_dump(template)
 
 
 def test_everything_wrong_is_said_at_once() -> None:

@@ -1,11 +1,28 @@
 {{- /* Parts of the pods that serve and of those that verify. */}}
 
+{{- /*
+The metadata of a pod: `root`, the chart's scope, `name` and `component`, by which pods are told apart, and the `labels` and
+`annotations` that only this kind of pod has.
+*/}}
+{{- define "llama-stack.podMetadata" -}}
+{{- $own := dict
+  "app.kubernetes.io/name" .name
+  "app.kubernetes.io/instance" .root.Release.Name
+  "app.kubernetes.io/component" .component }}
+labels:
+  {{- with .root.Values }}
+  {{- include "llama-stack.merged" (list .commonLabels .podLabels $.labels $own) | nindent 2 }}
+annotations:
+  {{- include "llama-stack.merged" (list .commonAnnotations .podAnnotations $.annotations) | nindent 2 }}
+  {{- end }}
+{{- end }}
+
 {{- define "llama-stack.podSecurityContext" -}}
 {{- $context := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") }}
 {{- if ne (include "llama-stack.openshift" .) "true" }}
 {{- $context = merge $context (dict "runAsUser" 1001 "runAsGroup" 0 "fsGroup" 1001 "fsGroupChangePolicy" "OnRootMismatch") }}
 {{- end }}
-{{- mergeOverwrite $context .Values.podSecurityContext | toYaml }}
+{{- include "llama-stack.merged" (list (mergeOverwrite $context (default dict .Values.podSecurityContext))) }}
 {{- end }}
 
 {{- define "llama-stack.securityContext" -}}
@@ -15,7 +32,7 @@
   "runAsNonRoot" true
   "capabilities" (dict "drop" (list "ALL"))
   "seccompProfile" (dict "type" "RuntimeDefault") }}
-{{- mergeOverwrite $context .Values.securityContext | toYaml }}
+{{- include "llama-stack.merged" (list (mergeOverwrite $context (default dict .Values.securityContext))) }}
 {{- end }}
 
 {{- /* What every container of the image needs, but for its name and arguments. */}}
@@ -35,6 +52,7 @@ env:
 {{- end }}
 {{- end }}
 {{- range $name, $value := .Values.env }}
+{{- if not (kindIs "invalid" $value) }}
 - name: {{ $name }}
   {{- if kindIs "map" $value }}
   valueFrom:
@@ -42,6 +60,7 @@ env:
   {{- else }}
   value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
   {{- end }}
+{{- end }}
 {{- end }}
 {{- with .Values.existingSecret }}
 envFrom:
@@ -96,7 +115,7 @@ securityContext:
   {{- include "llama-stack.securityContext" . | nindent 2 }}
 terminationMessagePolicy: FallbackToLogsOnError
 resources:
-  {{- toYaml .Values.resources | nindent 2 }}
+  {{- toYaml (default dict .Values.resources) | nindent 2 }}
 {{- end }}
 
 {{- define "llama-stack.verifyContainer" -}}
@@ -108,7 +127,27 @@ args:
 {{ toYaml . }}
 {{- end }}
 resources:
-  {{- toYaml .Values.resources | nindent 2 }}
+  {{- default (default dict .Values.resources) .Values.verification.resources | toYaml | nindent 2 }}
+{{- end }}
+
+{{- /* The init containers of a pod with their key, or nothing: `root`, and whether `verify` comes last. */}}
+{{- define "llama-stack.initContainers" -}}
+{{- $verify := .verify }}
+{{- with .root }}
+{{- $privateCA := or .Values.caBundle.configMap .Values.caBundle.secret }}
+{{- if or $privateCA $verify .Values.extraInitContainers }}
+initContainers:
+{{- if $privateCA }}
+- {{ include "llama-stack.caBundleContainer" . | nindent 2 | trim }}
+{{- end }}
+{{- with .Values.extraInitContainers }}
+{{ toYaml . }}
+{{- end }}
+{{- if $verify }}
+- {{ include "llama-stack.verifyContainer" . | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- /* The volumes but for /data: those are `configMap`, the name of the one to mount, and `root`, the chart's scope. */}}
@@ -142,7 +181,7 @@ resources:
 {{- end }}
 {{- end }}
 
-{{- /* What decides where a pod runs and what pulls its image. */}}
+{{- /* What decides where a pod runs and what pulls its image, but for what keeps pods together or apart. */}}
 {{- define "llama-stack.scheduling" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -158,5 +197,8 @@ tolerations:
 {{- end }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.extraPodSpec }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}

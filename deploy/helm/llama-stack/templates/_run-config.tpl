@@ -84,7 +84,8 @@ NAME, and nothing otherwise, unless `existingSecret` might have it.
 {{- range regexFindAll "\\$\\{env\\.[A-Z0-9_]+:\\+[^}]*\\}" $name -1 }}
 {{- $variable := regexReplaceAll "^\\$\\{env\\.([A-Z0-9_]+).*$" . "${1}" }}
 {{- $text := regexReplaceAll "^.*:\\+([^}]*)\\}$" . "${1}" }}
-{{- if hasKey $.Values.env $variable }}
+{{- $value := get $.Values.env $variable }}
+{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
 {{- $name = replace . $text $name }}
 {{- else if not $.Values.existingSecret }}
 {{- $name = replace . "" $name }}

@@ -53,6 +53,77 @@
 {{- end }}
 {{- end }}
 
+{{- if not (regexMatch "^[a-z]" (include "llama-stack.fullname" .)) }}
+{{- $problems = append $problems (printf "release name %s: a Service's name begins with a letter. Choose another, or set fullnameOverride." .Release.Name) }}
+{{- end }}
+{{- $chartLabels := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{- range $where, $labels := dict "commonLabels" .Values.commonLabels "podLabels" .Values.podLabels "verification.podLabels" .Values.verification.podLabels }}
+{{- range $key := keys (default dict $labels) | sortAlpha }}
+{{- if has $key $chartLabels }}
+{{- $problems = append $problems (printf "%s: %s is the chart's, which finds its pods by such labels. Choose another key; nameOverride changes app.kubernetes.io/name." $where $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- $names := list "llama-stack" "verify" "ca-bundle" }}
+{{- range concat (default list .Values.extraInitContainers) (default list .Values.extraContainers) }}
+{{- if has .name $names }}
+{{- $problems = append $problems (printf "extraInitContainers, extraContainers: a container named %s is there already. Choose another name." .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- $volumes := list "run-config" "tmp" "data" "private-ca" "ca-bundle" "tls" }}
+{{- range .Values.extraVolumes }}
+{{- if has .name $volumes }}
+{{- $problems = append $problems (printf "extraVolumes: a volume named %s is there already. Choose another name." .name) }}
+{{- end }}
+{{- $volumes = append $volumes .name }}
+{{- end }}
+{{- $paths := list "/etc/llama-stack" "/data" "/tmp" "/etc/ca-bundle" "/etc/llama-stack-tls" }}
+{{- range .Values.extraVolumeMounts }}
+{{- if not (has .name $volumes) }}
+{{- $problems = append $problems (printf "extraVolumeMounts: extraVolumes has no volume named %s." .name) }}
+{{- end }}
+{{- $path := clean .mountPath }}
+{{- if has $path $paths }}
+{{- $problems = append $problems (printf "extraVolumeMounts: something is mounted at %s already. Choose another mountPath." $path) }}
+{{- end }}
+{{- $paths = append $paths $path }}
+{{- end }}
+{{- $ports := list .Values.service.port }}
+{{- $portNames := list "http" }}
+{{- range .Values.service.extraPorts }}
+{{- if or (has .name $portNames) (has .port $ports) }}
+{{- $problems = append $problems (printf "service.extraPorts: a port named %s or of number %v is there already." .name .port) }}
+{{- end }}
+{{- $ports = append $ports .port }}
+{{- $portNames = append $portNames .name }}
+{{- end }}
+
+{{- with .Values.autoscaling }}
+{{- if .enabled }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+{{- $problems = append $problems (printf "autoscaling: minReplicas %d is more than maxReplicas %d." (int .minReplicas) (int .maxReplicas)) }}
+{{- end }}
+{{- if not (or .targetCPUUtilizationPercentage .targetMemoryUtilizationPercentage) }}
+{{- $problems = append $problems "autoscaling: neither targetCPUUtilizationPercentage nor targetMemoryUtilizationPercentage is set, so it has nothing to go by." }}
+{{- end }}
+{{- $requests := default dict $.Values.resources.requests }}
+{{- range $resource, $target := dict "cpu" .targetCPUUtilizationPercentage "memory" .targetMemoryUtilizationPercentage }}
+{{- if and $target (not (hasKey $requests $resource)) }}
+{{- $problems = append $problems (printf "autoscaling: a target in percent of the %s request needs resources.requests.%s." $resource $resource) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Not where the chart cannot read the run config. */}}
+{{- if and .Values.route.enabled .Values.route.termination (fromYaml (include "llama-stack.parsedRunConfig" .)) }}
+{{- if ne $server.tls (ne .Values.route.termination "edge") }}
+{{- $problems = append $problems (printf "route.termination: %s, but the server has %s. Leave it empty to have what fits." .Values.route.termination (ternary "TLS" "no TLS" $server.tls)) }}
+{{- end }}
+{{- end }}
+
 {{- if $problems }}
 {{- printf "\n\nThese values do not fit together:\n- %s\n" (join "\n- " $problems) | fail }}
 {{- end }}
