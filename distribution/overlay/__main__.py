@@ -10,6 +10,9 @@ HEADING = """\
 
 Written by `python -m distribution.overlay` from the declarations in distribution/overlay/; a test compares them. Each
 entry is a name of upstream's that is changed when its module is imported, and the defect that is the reason.
+
+"Mended in" is the first version whose code was read and does not have the defect: llama-stack 0.3.4 to 0.8.0, then
+ogx 1.0.0 to 1.5.0, its new name. Where nothing is said no version has mended it.
 """
 
 

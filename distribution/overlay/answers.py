@@ -30,6 +30,8 @@ ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_
     f"{SERVER}:translate_exception",
     takes=("exc",),
     why="What is not there is a 400, and a model of the wrong kind a 500.",
+    reference="llamastack/llama-stack#4878, #4879",
+    fixed_in="0.6.0 in part",
 )
 def translate_exception(translate_most: Any) -> Any:
     from llama_stack.apis.common.errors import ModelTypeError
@@ -48,6 +50,8 @@ def translate_exception(translate_most: Any) -> Any:
 @change(
     f"{SERVER}:StreamingResponse",
     why="A stream says 200 before its first event, so that an error before it has no status of its own.",
+    reference="llamastack/llama-stack#4755",
+    fixed_in="0.5.0 in part",
 )
 def streaming_response(original: Any) -> Any:
     from llama_stack.core.server import server
@@ -75,6 +79,8 @@ def streaming_response(original: Any) -> Any:
     f"{SERVER}:sse_generator",
     takes=("event_gen_coroutine",),
     why="An error in a stream is written in a form that neither OpenAI's client nor llama-stack's understands.",
+    reference="llamastack/llama-stack#4883, #5224",
+    fixed_in="0.8.0",
 )
 def sse_generator(original: Any) -> Any:
     from llama_stack.core.server import server
@@ -100,6 +106,8 @@ def sse_generator(original: Any) -> Any:
     f"{SERVER}:log_request_pre_validation",
     takes=("request",),
     why="Every body is parsed and pretty-printed, for a line that only the debug level shows.",
+    reference="llamastack/llama-stack#5248",
+    fixed_in="0.7.0",
 )
 def log_request_pre_validation(log_body: Any) -> Any:
     from llama_stack.core.server import server

@@ -26,6 +26,8 @@ Row = dict[str, Any]
     f"{SERVICE}.create_conversation",
     takes=("self", "items", "metadata"),
     why="Items given with a new conversation are stored out of order (see add_items).",
+    reference="llamastack/llama-stack#5849",
+    fixed_in="ogx 1.1.0",
 )
 def create_conversation(create: Any) -> Any:
     async def create_conversation(self: Any, items: Any = None, metadata: Any = None) -> Any:
@@ -41,6 +43,8 @@ def create_conversation(create: Any) -> Any:
     f"{SERVICE}.add_items",
     takes=("self", "conversation_id", "items"),
     why="Items are ordered by a clock of whole seconds: those of one second come in any order.",
+    reference="llamastack/llama-stack#5849",
+    fixed_in="ogx 1.1.0",
 )
 def add_items(original: Any) -> Any:
     async def add_items(self: Any, conversation_id: str, items: list[Any]) -> Any:
@@ -67,6 +71,8 @@ def add_items(original: Any) -> Any:
     f"{SERVICE}.list",
     takes=("self", "conversation_id", "after", "include", "limit", "order"),
     why="The first twenty items are listed whatever is asked for: `limit`, `after` and `order` do nothing.",
+    reference="llamastack/llama-stack#3847, #5612",
+    fixed_in="ogx 1.0.0",
 )
 def list_items(original: Any) -> Any:
     from fastapi import Query
@@ -109,6 +115,8 @@ def all_items(original: None) -> Any:
     f"{SERVICE}.openai_delete_conversation",
     takes=("self", "conversation_id"),
     why="The items and messages of a deleted conversation stay in the database.",
+    reference="llamastack/llama-stack#4834, #6058",
+    fixed_in="ogx 1.2.0",
 )
 def delete_conversation(original: Any) -> Any:
     from llama_stack.apis.conversations.conversations import ConversationDeletedResource

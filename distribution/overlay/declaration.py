@@ -43,7 +43,7 @@ class Change:
     reference: str = ""
     """Upstream's issue or pull request."""
     fixed_in: str = ""
-    """The first version of llama-stack whose code does not have the defect; empty where none is known."""
+    """The first version whose code does not have the defect, read there; empty where none up to ogx 1.5.0 is known."""
 
     @property
     def module(self) -> str:

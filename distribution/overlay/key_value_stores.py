@@ -16,7 +16,13 @@ ONE_LOOP = (
 )
 
 
-@change(f"{REDIS}.initialize", takes=("self",), why=ONE_LOOP)
+@change(
+    f"{REDIS}.initialize",
+    takes=("self",),
+    why=ONE_LOOP,
+    reference="llamastack/llama-stack#6161",
+    fixed_in="ogx 1.2.0",
+)
 def initialize(original: Any) -> Any:
     async def initialize(self: Any) -> None:
         self.clients = WeakKeyDictionary()
@@ -25,7 +31,13 @@ def initialize(original: Any) -> Any:
     return initialize
 
 
-@change(f"{REDIS}.redis", adds=True, why=ONE_LOOP)
+@change(
+    f"{REDIS}.redis",
+    adds=True,
+    why=ONE_LOOP,
+    reference="llamastack/llama-stack#6161",
+    fixed_in="ogx 1.2.0",
+)
 def client_of_this_loop(original: None) -> property:
     from redis.asyncio import Redis
 
@@ -42,6 +54,8 @@ def client_of_this_loop(original: None) -> property:
     f"{REDIS}.keys_in_range",
     takes=("self", "start_key", "end_key"),
     why="Upstream looks for keys in a sorted set that nothing ever fills, and finds none: every list is empty.",
+    reference="llamastack/llama-stack#4181",
+    fixed_in="0.4.0 in part",
 )
 def redis_keys_in_range(original: Any) -> Any:
     async def keys_in_range(self: Any, start_key: str, end_key: str) -> list[str]:
@@ -56,6 +70,8 @@ def redis_keys_in_range(original: Any) -> Any:
     f"{POSTGRES}.keys_in_range",
     takes=("self", "start_key", "end_key"),
     why="Upstream returns keys with the namespace in front; looked up, they get it in front twice: not found.",
+    reference="llamastack/llama-stack#5731",
+    fixed_in="ogx 1.0.0",
 )
 def postgres_keys_in_range(original: Any) -> Any:
     async def keys_in_range(self: Any, start_key: str, end_key: str) -> list[str]:
@@ -94,6 +110,8 @@ for name, takes in OPERATIONS.items():
         f"{POSTGRES}.{name}",
         takes=takes,
         why="Upstream connects once: after a restart of the database every operation fails until one of the server.",
+        reference="llamastack/llama-stack#5610, #5739",
+        fixed_in="ogx 1.0.0",
     )(connecting_again)
 
 

@@ -126,7 +126,8 @@ def run_workers(original: Callable[[Any], None]) -> Any:
 @change(
     "uvicorn.supervisors.multiprocess:Multiprocess.keep_subprocess_alive",
     takes=("self",),
-    why="uvicorn starts a worker again and again that cannot start.",
+    why="uvicorn starts a worker again and again that cannot start, unless it ends with uvicorn's own code 3.",
+    reference="Kludex/uvicorn#3001",
 )
 def keep_subprocess_alive(original: Callable[[Any], None]) -> Any:
     def keep_subprocess_alive(self: Any) -> None:

@@ -20,7 +20,13 @@ SHARED = ("MongoDBKVStoreImpl", "PostgresKVStoreImpl", "RedisKVStoreImpl")
 READ_ONCE = "Upstream reads the registry once, when it starts: what another replica registers later is not found."
 
 
-@change(f"{REGISTRY}.get", takes=("self", "type", "identifier"), why=READ_ONCE)
+@change(
+    f"{REGISTRY}.get",
+    takes=("self", "type", "identifier"),
+    why=READ_ONCE,
+    reference="llamastack/llama-stack#5008, #5076",
+    fixed_in="0.7.0 in part",
+)
 def get(from_cache: Any) -> Any:
     from llama_stack.core.store.registry import DiskDistributionRegistry
 
@@ -41,7 +47,13 @@ def get(from_cache: Any) -> Any:
     return get
 
 
-@change(f"{REGISTRY}.get_all", takes=("self",), why=READ_ONCE)
+@change(
+    f"{REGISTRY}.get_all",
+    takes=("self",),
+    why=READ_ONCE,
+    reference="llamastack/llama-stack#5008, #5076",
+    fixed_in="0.7.0 in part",
+)
 def get_all(all_from_cache: Any) -> Any:
     from llama_stack.core.store.registry import DiskDistributionRegistry
 
@@ -61,6 +73,8 @@ def get_all(all_from_cache: Any) -> Any:
     takes=("self", "routing_key", "provider_id"),
     why="Upstream routes by its copy of the registry alone, and Milvus's adapter says 'not found' of each vector store "
     "that its own process has not registered, so of all of them after a restart.",
+    reference="llamastack/llama-stack#5954, #6371",
+    fixed_in="ogx 1.5.0",
 )
 def get_provider_impl(route: Any) -> Any:
     from llama_stack.apis.common.errors import VectorStoreNotFoundError

@@ -11,6 +11,7 @@ from distribution.overlay.declaration import change
     takes=("config", "path"),
     why="`telemetry` among the APIs or the providers, as configs for 0.2.x have it, ends the start with "
     "`KeyError: <Api.telemetry>`, and a directory of external providers that is not there with FileNotFoundError.",
+    reference="llamastack/llama-stack#3815, #3897",
 )
 def replace_env_vars(original: Any) -> Any:
     def replace_env_vars(config: Any, path: str = "") -> Any:

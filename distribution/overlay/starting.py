@@ -123,6 +123,8 @@ def resolve_impls(resolve: AsyncFunction) -> AsyncFunction:
     takes=("run_config", "impls"),
     why="A model that is registered with a service that is down keeps the whole server from starting. Here it is "
     "registered once the service answers, and all that is refused is said together.",
+    reference="llamastack/llama-stack#5014",
+    fixed_in="0.6.0 in part",
 )
 def register_resources(register: AsyncFunction) -> AsyncFunction:
     async def register_resources(run_config: Any, impls: dict[Any, Any]) -> None:
@@ -179,6 +181,8 @@ def initialize(initialize: AsyncFunction) -> AsyncFunction:
     takes=("self",),
     why="A service that was down at the start is asked for its models again after 300 seconds at the earliest. Here "
     "what was down is tried again in the server's own event loop, after 5 seconds first.",
+    reference="llamastack/llama-stack#5558",
+    fixed_in="0.8.0 in part",
 )
 def create_registry_refresh_task(create_task: Callable[..., None]) -> Callable[..., None]:
     def create_registry_refresh_task(self: Any) -> None:

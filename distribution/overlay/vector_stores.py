@@ -73,6 +73,8 @@ def create_vector_store(create: AsyncFunction) -> AsyncFunction:
     "llama_stack.providers.remote.vector_io.pgvector.pgvector:PGVectorIndex.delete_chunks",
     takes=("self", "chunks_for_deletion"),
     why="PostgreSQL refuses the statement that removes chunks: files cannot be removed from a store in pgvector.",
+    reference="llamastack/llama-stack#4472",
+    fixed_in="0.4.1",
 )
 def delete_chunks(original: AsyncFunction) -> AsyncFunction:
     async def delete_chunks(self: Any, chunks_for_deletion: list[Any]) -> None:
@@ -153,6 +155,8 @@ for name, takes in {
 @change(
     f"{MODULE}:VectorStoreSearchResponsePage",
     why="A search that fails is answered with 200 and nothing found; file search then tells the model so.",
+    reference="llamastack/llama-stack#6092, #6093",
+    fixed_in="ogx 1.2.0",
 )
 def page_or_error(page: Any) -> Callable[..., Any]:
     def make(**fields: Any) -> Any:
@@ -174,7 +178,13 @@ STALE = (
 )
 
 
-@change(f"{MIXIN}.openai_list_vector_stores", takes=("self", "limit", "order", "after", "before"), why=STALE)
+@change(
+    f"{MIXIN}.openai_list_vector_stores",
+    takes=("self", "limit", "order", "after", "before"),
+    why=STALE,
+    reference="llamastack/llama-stack#4087",
+    fixed_in="ogx 1.2.0 in part",
+)
 def after_reading_all(method: AsyncFunction) -> AsyncFunction:
     async def do(self: Any, *arguments: Any, **options: Any) -> Any:
         await _resume(self)
@@ -318,6 +328,8 @@ def closing_records(method: AsyncFunction) -> AsyncFunction:
     takes=("self",),
     why="Interrupted file batches are resumed in the event loop of the start, where they die with it: they stay "
     "`in_progress` for ever.",
+    reference="llamastack/llama-stack#6161",
+    fixed_in="ogx 1.2.0",
 )
 def resume_later(original: AsyncFunction) -> AsyncFunction:
     async def resume_incomplete_batches(self: Any) -> None:
