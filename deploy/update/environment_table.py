@@ -12,8 +12,8 @@ BEGIN = "<!-- environment: written by `python -m deploy.update` -->"
 END = "<!-- end of environment -->"
 _VARIABLE = re.compile(r"\$\{env\.(?P<name>\w+)(?P<operator>:=|:\+)?(?P<text>[^}]*)\}")
 _SECRET = re.compile(r"PASSWORD|TOKEN|KEY")
-DISABLED = "__disabled__"
-"""llama-stack's id of a provider that is off."""
+_ONE_PROVIDER_APIS = ("agents", "batches", "files", "prompts")
+"""APIs that take one provider: the last that is on."""
 _NO_SECRETS = frozenset({"VLLM_MAX_TOKENS"})
 
 
@@ -49,16 +49,21 @@ def with_table(page: str, run_config: str) -> str:
 def variables(run_config: str) -> list[Variable]:
     """Return the variables in the order in which they appear."""
     found: dict[str, Variable] = {}
+    providers: list[str] = []
     for path, text in _scalars(yaml.compose(run_config)):
+        if path.endswith(".provider_id"):
+            providers.append(path.removesuffix(".provider_id"))
         for match in _VARIABLE.finditer(text):
             variable = found.setdefault(match["name"], Variable(match["name"]))
             if match["operator"] != ":+":
                 variable.default = variable.default or match["text"]
                 _add(variable.places, path)
-            elif text.replace(match[0], match["text"]) == DISABLED:
-                _add(variable.switches_off, path.removesuffix(".provider_id"))
             elif path.endswith(".provider_id"):
-                _add(variable.switches_on, path.removesuffix(".provider_id"))
+                *others, provider = providers
+                _add(variable.switches_on, provider)
+                api = provider.partition("[")[0]
+                if api.removeprefix("providers.") in _ONE_PROVIDER_APIS:
+                    variable.switches_off += [other for other in others if other.startswith(f"{api}[")]
             else:
                 _add(variable.switches_on, path.rpartition(".")[2] + " " + text.replace(match[0], match["text"]))
     return list(found.values())
@@ -89,6 +94,5 @@ def _name(item: yaml.Node) -> str:
     fields = {key.value: value.value for key, value in item.value} if isinstance(item, yaml.MappingNode) else {}
     for key in ("toolgroup_id", "shield_id", "model_type", "provider_id"):
         if key in fields:
-            name = _VARIABLE.sub(lambda match: match["text"], str(fields[key]))
-            return str(fields["provider_type"]) if name == DISABLED else name
+            return _VARIABLE.sub(lambda match: match["text"], str(fields[key]))
     return ""

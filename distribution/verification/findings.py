@@ -71,7 +71,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     ),
     "provider-deprecated": (Severity.WARNING, "a provider type that llama-stack will drop"),
     "provider-import": (Severity.ERROR, "a provider whose code does not import"),
-    "provider-off": (Severity.INFO, "a conditional provider that is switched off"),
+    "provider-off": (Severity.INFO, "a provider that is switched off, or replaced by one that is switched on"),
     "external-version": (Severity.WARNING, "an external provider of another version than the config names"),
     "external-directory": (Severity.WARNING, "external_providers_dir or external_apis_dir is not there"),
     "duplicate-provider-id": (Severity.ERROR, "two providers of one API with one id"),

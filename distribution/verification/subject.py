@@ -1,7 +1,7 @@
 """What the checks look at: one run config with its variables expanded, for one target."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -44,7 +44,10 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class ConfiguredProvider:
-    """One entry below `providers:`; `switches` are the variables its provider_id depends on."""
+    """One entry below `providers:`; `switches` are the variables its provider_id depends on.
+
+    `replaced_by` is the id of the provider that takes its place, where an API takes one provider.
+    """
 
     api: str
     path: KeyPath
@@ -54,6 +57,8 @@ class ConfiguredProvider:
     module: str | None
     state: State
     switches: tuple[str, ...] = ()
+    is_optional: bool = False
+    replaced_by: str = ""
 
 
 @dataclass
@@ -138,11 +143,11 @@ class Subject:
     @cached_property
     def providers(self) -> list[ConfiguredProvider]:
         """All entries below `providers:` that are shaped like one."""
-        return [
-            self._provider(str(api), path, entry)
+        by_api = [
+            [self._provider(str(api), path, entry) for path, entry in self.entries("providers", api)]
             for api in self.mapping("providers")
-            for path, entry in self.entries("providers", api)
         ]
+        return [provider for of_one_api in by_api for provider in _with_replacements(of_one_api)]
 
     @cached_property
     def enabled_providers(self) -> list[ConfiguredProvider]:
@@ -171,17 +176,18 @@ class Subject:
             module=str(entry["module"]) if entry.get("module") else None,
             state=state,
             switches=switches,
+            is_optional=bool(switches) and not _is_on(converted(self._original_text(id_path), {})),
         )
 
     def _id_and_state(self, path: KeyPath, value: Any) -> tuple[str, State]:
         if path not in self.expansion.unknown:
-            return (str(value), State.ON) if value and value != DISABLED else ("", State.OFF)
+            return (str(value), State.ON) if _is_on(value) else ("", State.OFF)
         # Nobody knows the environment: what would it be with the variables set, and what without?
         text = self._original_text(path)
         references = self.expansion.references[path]
         with_all = converted(text, {reference.name: "x" for reference in references})
         with_none = converted(text, {})
-        on = [str(outcome) for outcome in (with_all, with_none) if outcome and outcome != DISABLED]
+        on = [str(outcome) for outcome in (with_all, with_none) if _is_on(outcome)]
         if len(on) == 2 or any(not reference.operator for reference in references):
             return on[0] if on else text, State.ON
         return (on[0], State.MAYBE) if on else ("", State.OFF)
@@ -191,3 +197,28 @@ class Subject:
         for step in path:
             value = value[step]
         return str(value)
+
+
+def _is_on(provider_id: Any) -> bool:
+    return bool(provider_id) and provider_id != DISABLED
+
+
+def _with_replacements(providers: list[ConfiguredProvider]) -> list[ConfiguredProvider]:
+    """Return the providers of one API, each one off that a later one replaces.
+
+    Of an API that takes one provider llama-stack uses the last. That is meant where the last is switched by a variable,
+    as S3 files after local ones; otherwise it is a mistake, and a finding.
+    """
+    from distribution.upstream.apis import ALL_APIS, ROUTED_APIS  # not at the top: that imports llama-stack
+
+    if not providers or providers[0].api in ROUTED_APIS or providers[0].api not in ALL_APIS:
+        return providers
+    result: list[ConfiguredProvider] = []
+    for number, provider in enumerate(providers, start=1):
+        following = [one for one in providers[number:] if one.is_optional and one.state is not State.OFF]
+        if certain := [one for one in following if one.state is State.ON]:
+            provider = replace(provider, state=State.OFF, replaced_by=certain[-1].provider_id)
+        elif following and provider.state is State.ON:
+            provider = replace(provider, state=State.MAYBE)
+        result.append(provider)
+    return result

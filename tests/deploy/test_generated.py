@@ -33,7 +33,7 @@ def test_what_a_variable_does_is_read_from_the_run_config() -> None:
     config = """
 providers:
   files:
-  - {provider_id: "__${env.BUCKET:+dis}abled__", provider_type: "inline::files"}
+  - {provider_id: disk, provider_type: "inline::files"}
   - provider_id: ${env.BUCKET:+s3}
     provider_type: remote::s3
     config: {bucket: "${env.BUCKET:=}", key: "${env.BUCKET_KEY}", region: "${env.REGION:=here}"}
@@ -42,7 +42,7 @@ providers:
     assert (bucket.name, bucket.switches_on, bucket.switches_off) == (
         "BUCKET",
         ["providers.files[s3]"],
-        ["providers.files[inline::files]"],
+        ["providers.files[disk]"],
     )
     assert bucket.places == ["providers.files[s3].config.bucket"]
     assert (key.name, key.is_secret, bucket.is_secret) == ("BUCKET_KEY", True, False)

@@ -33,6 +33,13 @@ def check(subject: Subject, resolution: Resolution) -> Iterator[Finding]:
 
 def _switched_off(subject: Subject, provider: ConfiguredProvider) -> Finding:
     names = " or ".join(provider.switches)
+    if provider.replaced_by:
+        return subject.finding(
+            "provider-off",
+            (*provider.path, "provider_id"),
+            f"{provider.provider_type} is off: `{provider.replaced_by}`, which is switched on, takes its place.",
+            "Leave it as it is, or keep the one you use.",
+        )
     return subject.finding(
         "provider-off",
         (*provider.path, "provider_id"),

@@ -8,7 +8,7 @@ import yaml
 
 from distribution.upstream.shipped import shipped_providers
 from distribution.verification.document import Source
-from distribution.verification.expansion import DISABLED, REFERENCE, expand
+from distribution.verification.expansion import REFERENCE, expand
 from distribution.verification.findings import Severity
 from distribution.verification.masking import SECRET_NAME
 from distribution.verification.subject import Target
@@ -42,12 +42,8 @@ def verified(environment: dict[str, str]) -> Verdict:
     return verify(Source(TEXT, "run.yaml"), Target(environment, here=False))
 
 
-def enabled(environment: dict[str, str]) -> dict[str, list[str]]:
-    data = expand(yaml.safe_load(TEXT), environment).data
-    return {
-        api: [one["provider_type"] for one in entries if one["provider_id"] not in (None, DISABLED)]
-        for api, entries in data["providers"].items()
-    }
+def enabled(environment: dict[str, str]) -> set[tuple[str, str]]:
+    return {(provider.api, provider.provider_type) for provider in verified(environment).providers}
 
 
 @pytest.mark.parametrize("environment", [{}, EVERYTHING], ids=["nothing set", "everything set"])
@@ -75,14 +71,14 @@ def test_everything_shipped_is_in_it_and_nothing_else() -> None:
 
 
 def test_with_everything_on_every_provider_is_but_local_files() -> None:
-    on = {(api, one) for api, types in enabled(EVERYTHING).items() for one in types}
     shipped = {(provider.api, provider.provider_type) for provider in shipped_providers()}
-    assert shipped - on == {("files", "inline::files"), *UPSTREAMS_FILES}
+    assert shipped - enabled(EVERYTHING) == {("files", "inline::files"), *UPSTREAMS_FILES}
 
 
 def test_the_bucket_takes_the_place_of_local_files() -> None:
-    assert enabled({})["files"] == ["inline::files"]
-    assert enabled({"S3_BUCKET_NAME": "files"})["files"] == ["remote::s3-files"]
+    local, bucket = ("files", "inline::files"), ("files", "remote::s3-files")
+    assert {local, bucket} & enabled({}) == {local}
+    assert {local, bucket} & enabled({"S3_BUCKET_NAME": "files"}) == {bucket}
 
 
 def test_postgres_takes_the_place_of_every_reference_to_sqlite() -> None:
