@@ -64,7 +64,7 @@ def _require_readable(chosen: ChosenConfig) -> None:
         problem = "is not there"
         advice = "Mount it at that path, or correct the path."
         if not path.is_absolute():
-            advice = f"It was looked for in {Path.cwd()}; give the whole path."
+            advice = f"The path was looked for in {Path.cwd()}; give the whole path."
     except OSError as error:
         problem = f"cannot be read: {(error.strerror or str(error)).lower()}"
         advice = f"Make it readable for uid {_uid()}, for instance with `defaultMode: 0444` on its volume."

@@ -131,7 +131,7 @@ def _refusal(source: Source, event: Any, reason: str) -> _Refused:
             source.file,
             position,
             (),
-            f"This cannot be a run config: {reason}.",
+            f"The file cannot be a run config: {reason}.",
             "Give the run config itself.",
         )
     )
@@ -153,7 +153,7 @@ def _duplicate_keys(source: Source, node: yaml.Node, path: KeyPath) -> Iterator[
                         source.file,
                         position,
                         (*path, step),
-                        f"`{step}` stands here and in line {first}. Only this one counts.",
+                        f"`{step}` stands here and in line {first}. Only the value here counts.",
                         "Join the two, or remove one.",
                     )
                 first_lines[key.tag, step] = position.line
@@ -215,7 +215,7 @@ def _syntax_finding(source: Source, position: Position, problem: str) -> Finding
             "A run config is one document: remove the `---` and what does not belong to it.",
         )
     if "{{" in source.text:
-        advice = "It has {{ }} in it: if it is a template, render it first (`helm template`) and give the result."
+        advice = "The file has {{ }} in it: if it is a template, render it first (`helm template`) and give the result."
     else:
         advice = "Mind the indentation, and put text with `: `, `#` or a leading *, &, !, %, @ in quotes."
-    return finding("yaml-syntax", source.file, position, (), f"This is not valid YAML: {problem}.", advice)
+    return finding("yaml-syntax", source.file, position, (), f"The file is not valid YAML: {problem}.", advice)

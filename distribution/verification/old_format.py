@@ -71,7 +71,7 @@ def _missing_storage(subject: Subject) -> Iterator[Leftover]:
         found = subject.finding(
             "old-format",
             (),
-            "There is no `storage:`, which 0.3 needs: it says where state lives, once for all providers.",
+            "`storage:` is missing, which 0.3 needs: it says where state lives, once for all providers.",
             STORAGE_ADVICE,
         )
         yield Leftover(found, explains=(("storage",),))

@@ -99,7 +99,7 @@ def resource_failure(subject: Subject, kind: str, index: int, error: BaseExcepti
     return subject.finding(
         "resource-registration",
         path,
-        f"This entry of {kind} was not registered: {root_cause(error)}.",
+        f"The entry of {kind} was not registered: {root_cause(error)}.",
         _likely_fix(error),
     )
 

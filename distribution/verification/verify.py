@@ -130,10 +130,10 @@ def _why_not_a_run_config(document: Document) -> Finding | None:
             "A run config is a mapping with `version`, `apis`, `providers`.",
         )
     elif "kind" in data and "apiVersion" in data:
-        problem = f"This is a Kubernetes manifest ({data['kind']}), not a run config."
+        problem = f"The file is a Kubernetes manifest ({data['kind']}), not a run config."
         advice = "Serve what is inside it: mount the ConfigMap and give the path of the file that its key becomes."
     elif "distribution_spec" in data:
-        problem = "This is a build config, not a run config."
+        problem = "The file is a build config, not a run config."
         advice = "Give the run config; `providers` in it have a provider_id and a config."
     else:
         return None

@@ -51,13 +51,13 @@ def _with_providers(subject: Subject, external: External) -> Iterator[Finding]:
 
 def _unknown(subject: Subject, path: KeyPath, api: str, external: External) -> Finding:
     near = config_models.nearest(api, ALL_APIS)
-    advice = f"Did you mean `{near}`?" if near else f"There are: {', '.join(sorted(ALL_APIS))}."
+    advice = f"Did you mean `{near}`?" if near else f"The APIs: {', '.join(sorted(ALL_APIS))}."
     if not external.apis_are_known:
         advice += " Or it is in `external_apis_dir`, which only the target has."
     return subject.finding(
         "unknown-api",
         path,
-        f"There is no API called `{api}`.",
+        f"`{api}` is no API of llama-stack.",
         advice,
         severity=None if external.apis_are_known else Severity.WARNING,
         at_key=True,

@@ -44,7 +44,7 @@ def check(subject: Subject, resolution: Resolution) -> Iterator[Finding]:
                 "directory-not-writable",
                 place.path,
                 f"{place.file} cannot be written: {_who_and_what(place.file)}.",
-                "It was made under another uid. Give it to this one, with fsGroup or `chmod g+rw` on the volume.",
+                "Another uid made the file. Give it to this one, with fsGroup or `chmod g+rw` on the volume.",
             )
 
 

@@ -137,11 +137,11 @@ def _unknown_type(subject: Subject, provider: ConfiguredProvider, external: Exte
     if near:
         advice = f"Did you mean `{near}`? {advice}"
     elif elsewhere:
-        advice = f"It is a provider of {_list(elsewhere)}. {advice}"
+        advice = f"{_list(elsewhere)} has a provider of that type. {advice}"
     return subject.finding(
         "unknown-provider-type",
         (*provider.path, "provider_type"),
-        f"There is no provider `{provider.provider_type}` of {provider.api}, here or in llama-stack.",
+        f"`{provider.provider_type}` is no provider type of {provider.api}, here or in llama-stack.",
         f"{advice} A provider of your own needs `module:`"
         + ("." if external.providers_are_known else ", or is in `external_providers_dir`, which only the target has.")
         + ("" if near else _what_names_it(subject, provider)),
@@ -199,8 +199,8 @@ def _duplicates(subject: Subject) -> Iterator[Finding]:
             yield subject.finding(
                 "duplicate-provider-id",
                 (*provider.path, "provider_id"),
-                f"Two providers of {provider.api} have the id `{provider.provider_id}`; that of line {line} "
-                "would be dropped.",
+                f"Two providers of {provider.api} have the id `{provider.provider_id}`; llama-stack would drop the one of "
+                f"line {line}.",
                 "Give each its own provider_id.",
             )
 

@@ -75,7 +75,7 @@ def _resource(
         references = subject.expansion.references.get(id_path, [])
         if references:
             names = " or ".join(dict.fromkeys(reference.name for reference in references))
-            yield subject.finding("resource-off", path, "This entry is switched off.", f"Set {names} to switch it on.")
+            yield subject.finding("resource-off", path, "The entry is switched off.", f"Set {names} to switch it on.")
         else:
             yield subject.finding(
                 "resource-skipped",
@@ -115,7 +115,7 @@ def _provider_reference(
             return
     ids = [provider.provider_id for provider in of_api]
     near = nearest(provider_id, ids)
-    advice = f"There are: {', '.join(ids)}." if ids else f"Add a provider below `providers.{api}`."
+    advice = f"Its providers: {', '.join(ids)}." if ids else f"Add a provider below `providers.{api}`."
     yield subject.finding(
         "unknown-provider-id",
         path,

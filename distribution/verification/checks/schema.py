@@ -48,12 +48,12 @@ def _advice(subject: Subject, path: KeyPath, problem: str) -> str:
     names = " or ".join(dict.fromkeys(reference.name for reference in references))
     if "has to be text" in problem and problem.endswith(("a number", "true or false")):
         return (
-            f"It comes from {names}. llama-stack turns text that reads as a number or boolean into one, so "
+            f"The value comes from {names}. llama-stack turns text that reads as a number or boolean into one, so "
             f"give {names} a value with another character in it."
         )
     if problem.endswith("is empty"):
-        return f"It comes from {names}, which is unset. Set {names}, or give it a default."
-    return f"It comes from {names}. Correct its value."
+        return f"The value comes from {names}, which is unset. Set {names}, or give it a default."
+    return f"The value comes from {names}. Correct it there."
 
 
 def _as_llama_stack_sees_it(subject: Subject) -> tuple[dict[str, Any], dict[KeyPath, list[int]]]:

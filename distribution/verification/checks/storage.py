@@ -95,13 +95,13 @@ def _reference(subject: Subject, path: KeyPath, reference: Any, kind: str) -> It
         return
     fitting = [backend for backend, type_ in backends.items() if type_.startswith(f"{kind}_")]
     word = "A key-value (kv_*)" if kind == "kv" else "An SQL (sql_*)"
-    choice = f"There are: {', '.join(fitting)}." if fitting else f"Define one of type {kind}_* in storage.backends."
+    choice = f"Its backends: {', '.join(fitting)}." if fitting else f"Define one of type {kind}_* in storage.backends."
     if name not in backends:
         near = nearest(name, fitting)
         yield subject.finding(
             "unknown-backend",
             backend_path,
-            f"There is no storage backend `{name}`.",
+            f"`{name}` is no storage backend of this config.",
             f"Did you mean `{near}`? {choice}" if near else choice,
         )
     elif backends[name] in BACKEND_TYPES and not backends[name].startswith(f"{kind}_"):

@@ -32,7 +32,7 @@ def test_people_read_place_severity_message_advice_and_code() -> None:
     stream = io.StringIO()
     text_report.report(verdict(), stream=stream)
     text = stream.getvalue()
-    assert "run.yaml:7:20: error: There is no provider `remote::vlm` of inference" in text
+    assert "run.yaml:7:20: error: `remote::vlm` is no provider type of inference" in text
     assert (
         "(unknown-provider-type)\n    at providers.inference[0].provider_type\n    Did you mean `remote::vllm`?" in text
     )
