@@ -4,8 +4,8 @@ import os
 import pwd
 import shutil
 import sys
-import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,27 +40,19 @@ def nobody(clone: Path, scratch: Path) -> OtherUser:
     )
 
 
-def as_nobody(do: Callable[[], None]) -> None:
-    """Call `do` in a forked process as the user `nobody`, or here where this is not root; raises AssertionError."""
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Let this process be the user `nobody` while the body runs, where it is root's."""
     if os.geteuid() != 0:
-        do()
+        yield
         return
-    user = pwd.getpwnam("nobody")
-    reading, writing = os.pipe()
-    if (child := os.fork()) == 0:
-        problem = ""
-        try:
-            os.setgroups([])
-            os.setgid(user.pw_gid)
-            os.setuid(user.pw_uid)
-            do()
-        except BaseException:
-            problem = traceback.format_exc()
-        finally:
-            os.write(writing, problem.encode()[-60_000:])
-            os._exit(1 if problem else 0)
-    os.close(writing)
-    with os.fdopen(reading, encoding="utf-8", errors="replace") as said:
-        problem = said.read()
-    _, status = os.waitpid(child, 0)
-    assert status == 0, problem
+    user, groups = pwd.getpwnam("nobody"), os.getgroups()
+    os.setgroups([])
+    os.setresgid(user.pw_gid, user.pw_gid, 0)
+    os.setresuid(user.pw_uid, user.pw_uid, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        os.setgroups(groups)

@@ -199,8 +199,8 @@ def _duplicates(subject: Subject) -> Iterator[Finding]:
             yield subject.finding(
                 "duplicate-provider-id",
                 (*provider.path, "provider_id"),
-                f"Two providers of {provider.api} have the id `{provider.provider_id}`; llama-stack would drop the one of "
-                f"line {line}.",
+                f"Two providers of {provider.api} have the id `{provider.provider_id}`; llama-stack would drop "
+                f"that of line {line}.",
                 "Give each its own provider_id.",
             )
 

@@ -130,20 +130,19 @@ def test_no_path_makes_it_crash_for_a_user_who_may_not_look_there(hidden: Path) 
     def crash_with_none(text: str) -> None:
         assert_sensible(text, {}, here=True)
 
-    as_nobody(crash_with_none)
+    with as_nobody():
+        crash_with_none()
 
 
 def test_a_directory_that_may_not_be_searched_is_a_finding(hidden: Path) -> None:
     environment = {"SQLITE_STORE_DIR": f"{hidden}/state", "FILES_STORAGE_DIR": f"{hidden}/deep/files"}
 
-    def look() -> None:
+    with as_nobody():
         verdict = verify(Source(CONFIG, "run.yaml"), Target(environment, here=True))
-        errors = [one for one in verdict.findings if one.severity == "error"]
-        assert {one.code for one in errors} == {"directory-not-writable"}
-        assert {line_of("/kvstore.db"), line_of("storage_dir:")} <= {one.line for one in errors}
-        assert all(f"{hidden} belongs to" in one.message for one in errors)
-
-    as_nobody(look)
+    errors = [one for one in verdict.findings if one.severity == "error"]
+    assert {one.code for one in errors} == {"directory-not-writable"}
+    assert {line_of("/kvstore.db"), line_of("storage_dir:")} <= {one.line for one in errors}
+    assert all(f"{hidden} belongs to" in one.message for one in errors)
 
 
 def test_a_directory_that_cannot_be_made_is_a_finding(tmp_path: Path) -> None:
