@@ -114,6 +114,7 @@ def below(folder: Path) -> st.SearchStrategy[object]:
 @pytest.fixture
 def hidden(tmp_path: Path) -> Iterator[Path]:
     """A folder which a user without rights may not search."""
+    verify(Source(CONFIG, "run.yaml"), Target({}, here=False))  # imports what that user may not be able to
     folder = tmp_path / "hidden"
     (folder / "state").mkdir(parents=True)
     (folder / "state" / "kvstore.db").touch()
@@ -125,8 +126,16 @@ def hidden(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_no_path_makes_it_crash_for_a_user_who_may_not_look_there(hidden: Path) -> None:
+    def with_backends(backends: object) -> str:
+        config = yaml.safe_load(CONFIG)
+        config["storage"]["backends"] = backends
+        return yaml.safe_dump(config)
+
+    places = below(hidden)
+    backends = st.dictionaries(st.sampled_from(["kv_default", "sql_default"]), places).map(with_backends)
+
     @settings(max_examples=80, deadline=None, database=None)
-    @given(text=documents(values=below(hidden)))
+    @given(text=st.one_of(documents(values=places), backends))
     def crash_with_none(text: str) -> None:
         assert_sensible(text, {}, here=True)
 
