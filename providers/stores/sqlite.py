@@ -50,14 +50,14 @@ class SqliteStore(Store):
             return [value for (value,) in rows]
 
     def transact[Result](self, lock: str, work: Callable[[Transaction], Result]) -> Result:
-        with self._errors(), _written(self._connection):
-            return work(_SqliteTransaction(self._connection))
+        with self._errors(), _write_lock(self._connection):
+            result = work(_SqliteTransaction(self._connection))
+            self._connection.execute("COMMIT")
+            return result
 
     def check(self) -> None:
-        with self._errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("INSERT OR REPLACE INTO kvstore (key, value) VALUES ('health', '')")
-            self._connection.execute("ROLLBACK")
+        with self._errors(), _write_lock(self._connection):
+            _SqliteTransaction(self._connection).put("health", "")
 
     def close(self) -> None:
         if (connection := self.__dict__.pop("_connection", None)) is not None:
@@ -83,15 +83,14 @@ class SqliteStore(Store):
 
 
 @contextmanager
-def _written(connection: sqlite3.Connection) -> Iterator[None]:
+def _write_lock(connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold the file's write lock; what the block has not committed is rolled back, however the block ends."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
-        connection.execute("COMMIT")
-    except BaseException:
+    finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        raise
 
 
 class _SqliteTransaction:
