@@ -86,10 +86,14 @@ class PostgresStore(Store):
             sslrootcert=config.ca_cert_path,
             connect_timeout=CONNECT_TIMEOUT,
         )
+        try:
+            connection.autocommit = True
+            with connection, connection.cursor() as cursor:
+                self._table.create(cursor)
+        except BaseException:
+            connection.close()
+            raise
         self._all = [connection, *(other for other in self._all if not other.closed)]
-        connection.autocommit = True
-        with connection, connection.cursor() as cursor:
-            self._table.create(cursor)
         return connection
 
 
