@@ -23,7 +23,7 @@ TABLE = "files_metadata"
 
 def file_record(file_id: str, **differences: Any) -> FileRecord:
     """A file without expiry, of which only what matters is said."""
-    fields = {
+    fields: dict[str, Any] = {
         "id": file_id,
         "filename": f"{file_id}.txt",
         "purpose": "assistants",
