@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from llama_stack.core.access_control.access_control import AccessDeniedError, default_policy
@@ -36,7 +37,7 @@ OTHER_TABLE = rules({"permit": {"actions": ["read"], "resource": "sql_record::ot
 
 
 @contextmanager
-def request_of(user: User | None) -> Iterator[None]:
+def request_of(user: Any) -> Iterator[None]:
     """A request, with the user that authentication has found."""
     with request_provider_data_context({}, user):
         yield
