@@ -94,12 +94,16 @@ class BucketReader:
         self.object_bytes = self._connect()
 
     def read(self, count: int) -> bytes:
-        """Return what comes next; raises ``StorageError`` after the configured number of attempts."""
+        """Return what comes next; raises ``StorageError`` after the configured number of attempts.
+
+        Nothing comes of an object that has become too short.
+        """
         for attempt in range(1, self._config.max_attempts + 1):
             try:
                 if self._body is None:
                     self._connect()
-                block: bytes = self._body.read(min(count, self._stop - self._position))
+                wanted = min(count, self._stop - self._position)
+                block: bytes = b"" if self._body is None else self._body.read(wanted)
             except (BotoCoreError, StorageError) as error:
                 self.close()
                 if attempt == self._config.max_attempts:
