@@ -11,7 +11,7 @@ from llama_stack.core.storage.datatypes import RedisKVStoreConfig
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from providers.stores.base import Store, StoreUnavailable, Transaction
+from providers.stores.store import Store, StoreUnavailable, Transaction
 
 TIMEOUT = 5.0  # seconds, to connect and for each answer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llama_stack.core.storage.datatypes import SqliteKVStoreConfig
 
-from providers.stores.base import LAST, Store, StoreUnavailable, Transaction
+from providers.stores.store import RANGE_END, Store, StoreUnavailable, Transaction
 
 BUSY_TIMEOUT = 30.0  # seconds to wait for another process that writes
 
@@ -34,7 +34,7 @@ class SqliteStore(Store):
     def range(self, prefix: str) -> dict[str, str]:
         with self._errors():
             rows = self._connection.execute(
-                "SELECT key, value FROM kvstore WHERE key >= ? AND key < ?", (prefix, prefix + LAST)
+                "SELECT key, value FROM kvstore WHERE key >= ? AND key < ?", (prefix, prefix + RANGE_END)
             )
             return dict(rows.fetchall())
 
@@ -45,7 +45,7 @@ class SqliteStore(Store):
                 " ON target.key = substr(entry.key, 1, length(entry.key) - length(:pointer)) || entry.value"
                 " WHERE entry.key >= :first AND entry.key < :last"
                 " AND substr(entry.key, -length(:pointer)) = :pointer",
-                {"first": prefix, "last": prefix + LAST, "pointer": pointer},
+                {"first": prefix, "last": prefix + RANGE_END, "pointer": pointer},
             )
             return [value for (value,) in rows]
 
@@ -105,7 +105,7 @@ class _SqliteTransaction:
 
     def delete(self, prefix: str) -> int:
         return self._connection.execute(
-            "DELETE FROM kvstore WHERE key >= ? AND key < ?", (prefix, prefix + LAST)
+            "DELETE FROM kvstore WHERE key >= ? AND key < ?", (prefix, prefix + RANGE_END)
         ).rowcount
 
 

@@ -61,7 +61,7 @@ def test_a_declared_model_is_what_it_was_declared_to_be(
     async def use() -> Any:
         if stored:
             await registry.update(stored)
-        await StoredModels(registry, PROVIDER_ID).settle({"e": EMBEDDING})
+        await StoredModels(registry, PROVIDER_ID).store_declared({"e": EMBEDDING})
         return await registry.get("model", settled.identifier)
 
     assert asyncio.run(use()) == settled
@@ -100,9 +100,9 @@ def test_what_gives_way_to_a_model(
         await registry.update(stored)
         if serving_a_request:
             with request_provider_data_context({"x-llamastack-provider-data": "{}"}):
-                await StoredModels(registry, PROVIDER_ID).make_way(new)
+                await StoredModels(registry, PROVIDER_ID).remove_superseded(new)
         else:
-            await StoredModels(registry, PROVIDER_ID).make_way(new)
+            await StoredModels(registry, PROVIDER_ID).remove_superseded(new)
         return "stays" if await registry.get("model", stored.identifier) == stored else "gives way"
 
     assert asyncio.run(use()) == (in_request if serving_a_request else at_start)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from providers.files.errors import ObjectMissing, StorageError, StorageFull
-from providers.files.local.directory import Directory, _explained
+from providers.files.local.directory import Directory, _storage_errors
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_check_leaves_nothing(directory: Directory, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_has_an_error_of_its_own(number: int) -> None:
-    with pytest.raises(StorageFull, match="The disk of storage_dir /files is full"), _explained(Path("/files")):
+    with pytest.raises(StorageFull, match="The disk of storage_dir /files is full"), _storage_errors(Path("/files")):
         raise OSError(number, os.strerror(number))
 
 
@@ -105,7 +105,7 @@ def test_a_full_disk_has_an_error_of_its_own(number: int) -> None:
 def test_other_errors_come_with_advice(number: int, advice: str) -> None:
     with (
         pytest.raises(StorageError, match="cannot be kept in storage_dir /files: ") as raised,
-        _explained(Path("/files")),
+        _storage_errors(Path("/files")),
     ):
         raise OSError(number, os.strerror(number))
     assert os.strerror(number) in str(raised.value)

@@ -19,7 +19,7 @@ from botocore.parsers import ResponseParserError
 
 from providers.files.config import S3FilesConfig
 from providers.files.errors import StorageError
-from providers.files.s3.problems import code_of, explained
+from providers.files.s3.problems import error_code, storage_errors
 
 METADATA = {"backend": "sql_default", "table_name": "files_metadata"}
 CONFIG = {"bucket_name": "b", "key_prefix": "team", "region": "eu-west-1", "metadata_store": METADATA}
@@ -30,7 +30,7 @@ IN_REGION = "S3 in region eu-west-1"
 def told(error: Exception, **options: str) -> tuple[str, list[str]]:
     """The message and the advice for an error of a request that needs s3:PutObject."""
     config = S3FilesConfig.model_validate(CONFIG | options)
-    with pytest.raises(StorageError) as raised, explained(config, "s3:PutObject"):
+    with pytest.raises(StorageError) as raised, storage_errors(config, "s3:PutObject"):
         raise error
     assert raised.value.__cause__ is error
     return str(raised.value), getattr(raised.value, "__notes__", [])
@@ -123,7 +123,7 @@ def test_what_is_no_error_of_s3_passes() -> None:
     config = S3FilesConfig.model_validate(CONFIG)
 
     for error in (StorageError("known"), KeyError("unknown")):
-        with pytest.raises(type(error)) as raised, explained(config, "s3:GetObject"):
+        with pytest.raises(type(error)) as raised, storage_errors(config, "s3:GetObject"):
             raise error
         assert raised.value is error
 
@@ -132,4 +132,4 @@ def test_what_is_no_error_of_s3_passes() -> None:
     ("response", "code"), [({"Error": {"Code": "NoSuchKey"}}, "NoSuchKey"), ({"Error": {"Code": 404}}, "404"), ({}, "")]
 )
 def test_an_error_has_a_code(response: dict[str, dict[str, object]], code: str) -> None:
-    assert code_of(ClientError(response, "GetObject")) == code  # type: ignore[arg-type]
+    assert error_code(ClientError(response, "GetObject")) == code  # type: ignore[arg-type]
