@@ -125,7 +125,9 @@ class RedisStore(Store):
         try:
             yield
         except redis.RedisError as error:
-            raise StoreUnavailable(f"The {self} cannot be used: {error}") from error
+            # Of an error in a pipeline the client tells the whole command, with the value that was to be written.
+            reason = str(error).rpartition("of pipeline caused error: ")[2]
+            raise StoreUnavailable(f"The {self} cannot be used: {reason}") from error
 
 
 class _RedisTransaction:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import redis
 from llama_stack.core.storage.datatypes import KVStoreReference, StorageBackendConfig
 from llama_stack.providers.utils.kvstore.kvstore import register_kvstore_backends
 from pydantic import TypeAdapter
@@ -16,7 +17,8 @@ from providers.stores import Store, StoreUnavailable, Transaction, open_store
 from tests.integration.files.waiting import wait_until
 from tests.integration.prompts.conftest import Backend
 from tests.support.postgres import Postgres
-from tests.support.run_configs import postgres_kv
+from tests.support.redis import Redis
+from tests.support.run_configs import postgres_kv, redis_kv
 
 Open = Callable[[str], Store]
 
@@ -156,6 +158,26 @@ def test_connections_without_their_table_do_not_pile_up(postgres: Postgres) -> N
 
     # The server ends a session a moment after its client has hung up.
     wait_until(lambda: not _sessions(postgres, role))
+
+
+def test_a_full_redis_writes_nothing_and_tells_no_values(redis_server: Redis) -> None:
+    register_kvstore_backends({"backend": TypeAdapter(StorageBackendConfig).validate_python(redis_kv(redis_server))})
+    store = open_store(KVStoreReference(backend="backend", namespace="full"))
+    _put(store, {"stores-a": "1"})
+
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(StoreUnavailable) as raised:
+                _put(store, {"stores-a": "s3cr3t", "stores-b": "2"})
+        finally:
+            client.config_set("maxmemory", 0)
+
+    assert str(raised.value).endswith("cannot be used: command not allowed when used memory > 'maxmemory'.")
+    assert store.range("stores-") == {"stores-a": "1"}
+    _put(store, {"stores-b": "2"})
+    assert store.transact("stores-a", lambda transaction: transaction.delete("stores-")) == 2
+    store.close()
 
 
 def test_a_backend_has_to_be_there_and_of_a_kind_that_serves() -> None:
