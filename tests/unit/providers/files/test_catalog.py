@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import column, insert, select
+from sqlalchemy import column, insert, select, update
 from sqlalchemy import table as table_clause
 
 from providers.files import catalog as catalog_module
@@ -85,7 +85,9 @@ def test_an_upload_that_has_failed_cannot_be_finished(shelf: Shelf) -> None:
 def test_what_a_sweep_has_claimed_is_another_sweeps_when_it_comes_to_nothing(shelf: Shelf) -> None:
     async def use() -> None:
         await shelf.catalog.begin("file-1")
-        assert await shelf.catalog.claim_abandoned(AT_ONCE) == ["file-1"]
+        async with shelf.database.transaction() as connection:
+            await connection.execute(update(shelf.tables.journal).values(touched_at=PAST))
+        assert await shelf.catalog.claim_abandoned(LONG) == ["file-1"]
         assert await shelf.catalog.claim_abandoned(LONG) == []
         assert await shelf.catalog.claim_abandoned(AT_ONCE) == ["file-1"]
         await shelf.catalog.forget("file-1")
