@@ -24,8 +24,8 @@ class AgentsInference:
         """Stream an answer, without a limit if that is 0: upstream says so when nobody has said anything."""
         if params.max_tokens == 0:
             params = params.model_copy(update={"max_tokens": None})
-        with _noted():
-            return _watched(await self._inference.openai_chat_completion(params))
+        with _failures_recorded():
+            return _recording_failures(await self._inference.openai_chat_completion(params))
 
 
 def forget_failure() -> None:
@@ -38,14 +38,14 @@ def last_failure() -> Exception | None:
     return _failure.get()
 
 
-async def _watched(chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    with _noted():
+async def _recording_failures(chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    with _failures_recorded():
         async for chunk in chunks:
             yield chunk
 
 
 @contextmanager
-def _noted() -> Iterator[None]:
+def _failures_recorded() -> Iterator[None]:
     try:
         yield
     except Exception as error:

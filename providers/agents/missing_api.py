@@ -17,4 +17,5 @@ class MissingApi:
 
 def or_missing(apis: dict[Api, Any], api: Api) -> Any:
     """Return an API's implementation, or its stand-in."""
-    return apis.get(api) or MissingApi(api)
+    implementation = apis.get(api)
+    return MissingApi(api) if implementation is None else implementation

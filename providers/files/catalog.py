@@ -37,6 +37,7 @@ _DELETING = "deleting"
 _SWEEPING = "sweeping"
 
 _PAGE_ROWS = 500
+_UNREAD_AGAIN_SECS = 86400
 
 
 class Catalog:
@@ -140,9 +141,13 @@ class Catalog:
             return list((await connection.execute(query)).scalars())
 
     async def claim_unverified(self, older_than_secs: float | None) -> FileRecord | None:
-        """Return a file that was never read as a whole, or not for so long; nobody else gets it now."""
+        """Return a file that was never read as a whole, or not for so long; nobody else gets it now.
+
+        One without a SHA-256 whose reading was interrupted is due again after a day.
+        """
         verified_at = self._files.c.verified_at
-        due: ColumnElement[bool] = verified_at.is_(None)
+        interrupted = and_(self._files.c.sha256.is_(None), verified_at < _now() - _UNREAD_AGAIN_SECS)
+        due = or_(verified_at.is_(None), interrupted)
         if older_than_secs is not None:
             due = or_(due, verified_at < _now() - older_than_secs)
         found = await self._select(due, self._is_current(), order=[verified_at.nulls_first()], limit=1)

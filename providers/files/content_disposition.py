@@ -6,6 +6,8 @@ from urllib.parse import quote, unquote
 _PARAMETER = re.compile(r""";\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)""")
 # Browsers and HTTP clients write a quote and control characters of a name like this, and nothing else.
 _ESCAPED = re.compile(r"%(?:22|[01][0-9A-F])")
+# CHARSET'LANGUAGE'NAME, of which the first two are sometimes forgotten (RFC 8187).
+_EXTENDED = re.compile(r"(?:([^']*)'[^']*')?(.*)", re.DOTALL)
 _NOT_PLAIN = re.compile(r'[^ -~]|["\\%]')
 
 
@@ -18,8 +20,7 @@ def parse(header: bytes) -> tuple[str | None, str | None]:
     parameters = {key.lower(): value.strip() for key, value in _PARAMETER.findall(text)}
     name, filename = parameters.get("name"), parameters.get("filename")
     if filename is None and "filename*" in parameters:
-        charset, _, encoded = parameters["filename*"].partition("''")
-        return _unquoted(name), unquote(encoded, encoding=charset or "utf-8", errors="replace")
+        return _unquoted(name), _decoded(parameters["filename*"])
     return _unquoted(name), _unquoted(filename)
 
 
@@ -28,6 +29,12 @@ def attachment(filename: str) -> str:
     plain = _NOT_PLAIN.sub("_", filename)
     header = f'attachment; filename="{plain}"'
     return header if plain == filename else f"{header}; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def _decoded(extended: str) -> str:
+    """Read an extended value as Latin-1 if it says so, else as UTF-8: other charsets are not allowed."""
+    charset, encoded = _EXTENDED.findall(extended)[0]
+    return unquote(encoded, encoding="latin-1" if charset.lower() == "iso-8859-1" else "utf-8", errors="replace")
 
 
 def _unquoted(value: str | None) -> str | None:

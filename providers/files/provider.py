@@ -40,7 +40,7 @@ class FileObject(OpenAIFileObject):
     expires_at: int | None = None  # type: ignore[assignment]
 
     @classmethod
-    def of(cls, file: FileRecord) -> "FileObject":
+    def from_record(cls, file: FileRecord) -> "FileObject":
         """Leave out what is not the client's business."""
         return cls(
             id=file.id,
@@ -109,7 +109,9 @@ class FilesProvider(Files):
     ) -> OpenAIFileObject:
         """Store a file that is at hand."""
         fields = UploadFields(purpose=purpose, expires_after=expires_after)
-        return FileObject.of(await self.service.add(getattr(file, "filename", None), _pieces(file), lambda: fields))
+        return FileObject.from_record(
+            await self.service.add(getattr(file, "filename", None), _pieces(file), lambda: fields)
+        )
 
     async def openai_list_files(
         self,
@@ -128,7 +130,7 @@ class FilesProvider(Files):
             purpose=purpose.value if purpose else None,
         )
         return ListOpenAIFileResponse(
-            data=[FileObject.of(file) for file in page.files],
+            data=[FileObject.from_record(file) for file in page.files],
             has_more=page.has_more,
             first_id=page.files[0].id if page.files else "",
             last_id=page.files[-1].id if page.files else "",
@@ -136,7 +138,7 @@ class FilesProvider(Files):
 
     async def openai_retrieve_file(self, file_id: str) -> OpenAIFileObject:
         """Describe a file."""
-        return FileObject.of(await self.service.find(file_id))
+        return FileObject.from_record(await self.service.find(file_id))
 
     async def openai_delete_file(self, file_id: str) -> OpenAIFileDeleteResponse:
         """Remove a file."""

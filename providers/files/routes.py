@@ -106,7 +106,7 @@ class _FileRoutes:
         if "purpose" in form.fields:
             parse_fields(form.fields)  # A mistake is better reported before the file is sent.
         file = await self._service.add(form.filename, form.content(), lambda: parse_fields(form.fields))
-        return JSONResponse(FileObject.of(file).model_dump(mode="json"))
+        return JSONResponse(FileObject.from_record(file).model_dump(mode="json"))
 
     async def download(self, request: Request) -> Response:
         """Send the content of a file, or a range of it."""

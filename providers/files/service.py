@@ -52,8 +52,8 @@ class FileService:
         owner = self._access.owner()
 
         def describe() -> Description:
-            said = fields()
-            return Description(name, said.purpose.value, owner, self._lifetime_secs(said))
+            upload = fields()
+            return Description(name, upload.purpose.value, owner, self._lifetime_secs(upload))
 
         return await self.storage.add(content, describe)
 
@@ -102,12 +102,12 @@ class FileService:
         except ObjectMissing as error:
             raise _not_found(file.id) from error
 
-    def _lifetime_secs(self, said: UploadFields) -> int | None:
-        if said.expires_after:
-            return said.expires_after.seconds
+    def _lifetime_secs(self, upload: UploadFields) -> int | None:
+        if upload.expires_after:
+            return upload.expires_after.seconds
         if self._ttl_secs:
             return self._ttl_secs
-        return _BATCH_LIFETIME_SECS if said.purpose is OpenAIFilePurpose.BATCH else None
+        return _BATCH_LIFETIME_SECS if upload.purpose is OpenAIFilePurpose.BATCH else None
 
 
 def _not_found(file_id: str) -> ResourceNotFoundError:

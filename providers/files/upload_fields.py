@@ -42,6 +42,6 @@ def _nested(fields: dict[str, str]) -> dict[str, Any]:
     elif text := fields.get(_EXPIRY):
         try:
             values[_EXPIRY] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             values[_EXPIRY] = text
     return values

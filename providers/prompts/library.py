@@ -156,7 +156,7 @@ def _encode(prompt: Prompt) -> str:
 
 
 def _decode(value: str, is_default: bool) -> Prompt:
-    return Prompt(**json.loads(value) | {"is_default": is_default})
+    return Prompt.model_validate_json(value).model_copy(update={"is_default": is_default})
 
 
 def _readable(values: Iterable[str]) -> Iterable[Prompt]:

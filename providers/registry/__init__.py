@@ -38,7 +38,7 @@ def _installed() -> Iterator[ProviderSpec]:
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         try:
             yield from _specs(entry_point)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # some leave when something they need is not there
             package = entry_point.dist.name if entry_point.dist else "unknown"
             log.error(
                 f"The providers of the package {package} are missing: its entry point {entry_point.name} = "

@@ -11,7 +11,7 @@ from llama_stack.core.storage.datatypes import (
 )
 from llama_stack.providers.utils.kvstore import kvstore
 
-from providers.stores.base import Store, StoreUnavailable, Transaction
+from providers.stores.store import Store, StoreUnavailable, Transaction
 
 __all__ = ["Store", "StoreUnavailable", "Transaction", "open_store"]
 

@@ -12,7 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from providers.stores.base import LAST, Store, StoreUnavailable, Transaction
+from providers.stores.store import RANGE_END, Store, StoreUnavailable, Transaction
 
 CONNECT_TIMEOUT = 5  # seconds
 
@@ -29,8 +29,8 @@ class PostgresStore(Store):
         self._config = config
         # Upstream writes the name without quotes, and so it is in lower case.
         self._table = _Table(config.table_name.lower(), f"{namespace}:")
-        self._mine = threading.local()
-        self._all: list[Connection] = []
+        self._thread_local = threading.local()
+        self._opened: list[Connection] = []
 
     def __str__(self) -> str:
         return f"PostgreSQL database {self._config.db} at {self._config.host}:{self._config.port}"
@@ -59,17 +59,17 @@ class PostgresStore(Store):
                 raise StoreUnavailable(f"The {self} is read-only")
 
     def close(self) -> None:
-        for connection in self._all:
+        for connection in self._opened:
             connection.close()
-        self._all.clear()
+        self._opened.clear()
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         """This thread's connection, on which each statement is a transaction of its own if none was begun."""
         try:
-            connection = getattr(self._mine, "connection", None)
+            connection = getattr(self._thread_local, "connection", None)
             if connection is None or connection.closed or _hung_up(connection):
-                connection = self._mine.connection = self._connect()
+                connection = self._thread_local.connection = self._connect()
             yield connection
         except psycopg2.Error as error:
             raise StoreUnavailable(f"The {self} cannot be used: {str(error).strip()}") from error
@@ -86,10 +86,14 @@ class PostgresStore(Store):
             sslrootcert=config.ca_cert_path,
             connect_timeout=CONNECT_TIMEOUT,
         )
-        self._all = [connection, *(other for other in self._all if not other.closed)]
-        connection.autocommit = True
-        with connection, connection.cursor() as cursor:
-            self._table.create(cursor)
+        try:
+            connection.autocommit = True
+            with connection, connection.cursor() as cursor:
+                self._table.create(cursor)
+        except BaseException:
+            connection.close()
+            raise
+        self._opened = [connection, *(other for other in self._opened if not other.closed)]
         return connection
 
 
@@ -154,7 +158,7 @@ class _Table:
 
     def _limits(self, prefix: str) -> dict[str, str]:
         first = self._namespace + prefix
-        return {"first": first, "last": first + LAST}
+        return {"first": first, "last": first + RANGE_END}
 
     def _execute(
         self, cursor: Cursor, statement: str, arguments: Sequence[Any] | Mapping[str, Any] | None = None

@@ -11,7 +11,7 @@ from llama_stack.core.storage.datatypes import RedisKVStoreConfig
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from providers.stores.base import Store, StoreUnavailable, Transaction
+from providers.stores.store import Store, StoreUnavailable, Transaction
 
 TIMEOUT = 5.0  # seconds, to connect and for each answer
 
@@ -125,7 +125,9 @@ class RedisStore(Store):
         try:
             yield
         except redis.RedisError as error:
-            raise StoreUnavailable(f"The {self} cannot be used: {error}") from error
+            # Of an error in a pipeline the client tells the whole command, with the value that was to be written.
+            reason = str(error).rpartition("of pipeline caused error: ")[2]
+            raise StoreUnavailable(f"The {self} cannot be used: {reason}") from error
 
 
 class _RedisTransaction:

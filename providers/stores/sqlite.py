@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llama_stack.core.storage.datatypes import SqliteKVStoreConfig
 
-from providers.stores.base import LAST, Store, StoreUnavailable, Transaction
+from providers.stores.store import RANGE_END, Store, StoreUnavailable, Transaction
 
 BUSY_TIMEOUT = 30.0  # seconds to wait for another process that writes
 
@@ -34,7 +34,7 @@ class SqliteStore(Store):
     def range(self, prefix: str) -> dict[str, str]:
         with self._errors():
             rows = self._connection.execute(
-                "SELECT key, value FROM kvstore WHERE key >= ? AND key < ?", (prefix, prefix + LAST)
+                "SELECT key, value FROM kvstore WHERE key >= ? AND key < ?", (prefix, prefix + RANGE_END)
             )
             return dict(rows.fetchall())
 
@@ -45,19 +45,19 @@ class SqliteStore(Store):
                 " ON target.key = substr(entry.key, 1, length(entry.key) - length(:pointer)) || entry.value"
                 " WHERE entry.key >= :first AND entry.key < :last"
                 " AND substr(entry.key, -length(:pointer)) = :pointer",
-                {"first": prefix, "last": prefix + LAST, "pointer": pointer},
+                {"first": prefix, "last": prefix + RANGE_END, "pointer": pointer},
             )
             return [value for (value,) in rows]
 
     def transact[Result](self, lock: str, work: Callable[[Transaction], Result]) -> Result:
-        with self._errors(), _written(self._connection):
-            return work(_SqliteTransaction(self._connection))
+        with self._errors(), _write_lock(self._connection):
+            result = work(_SqliteTransaction(self._connection))
+            self._connection.execute("COMMIT")
+            return result
 
     def check(self) -> None:
-        with self._errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("INSERT OR REPLACE INTO kvstore (key, value) VALUES ('health', '')")
-            self._connection.execute("ROLLBACK")
+        with self._errors(), _write_lock(self._connection):
+            _SqliteTransaction(self._connection).put("health", "")
 
     def close(self) -> None:
         if (connection := self.__dict__.pop("_connection", None)) is not None:
@@ -83,15 +83,14 @@ class SqliteStore(Store):
 
 
 @contextmanager
-def _written(connection: sqlite3.Connection) -> Iterator[None]:
+def _write_lock(connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold the file's write lock; what the block has not committed is rolled back, however the block ends."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
-        connection.execute("COMMIT")
-    except BaseException:
+    finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        raise
 
 
 class _SqliteTransaction:
@@ -106,7 +105,7 @@ class _SqliteTransaction:
 
     def delete(self, prefix: str) -> int:
         return self._connection.execute(
-            "DELETE FROM kvstore WHERE key >= ? AND key < ?", (prefix, prefix + LAST)
+            "DELETE FROM kvstore WHERE key >= ? AND key < ?", (prefix, prefix + RANGE_END)
         ).rowcount
 
 

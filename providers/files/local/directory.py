@@ -25,14 +25,14 @@ class Directory:
 
     def prepare(self) -> None:
         """Make the directory and write a file there."""
-        with _explained(self._path):
+        with _storage_errors(self._path):
             (self._path / _UNFINISHED).mkdir(parents=True, exist_ok=True)
         self.check()
 
     def check(self) -> None:
         """Write a file and remove it."""
         probe = self._path / _UNFINISHED / f"{_PROBE}-{os.getpid()}-{os.urandom(4).hex()}"
-        with _explained(self._path):
+        with _storage_errors(self._path):
             try:
                 with probe.open("xb") as file:
                     file.write(b"\0")
@@ -42,12 +42,12 @@ class Directory:
 
     def create(self, key: str) -> "DirectoryWriter":
         """Begin a file."""
-        with _explained(self._path):
+        with _storage_errors(self._path):
             return DirectoryWriter(self._unfinished(key), self._path / key)
 
     def open(self, key: str, start: int, stop: int) -> "DirectoryReader":
         """Open a file."""
-        with _explained(self._path):
+        with _storage_errors(self._path):
             try:
                 return DirectoryReader(self._path / key, start, stop)
             except FileNotFoundError as error:
@@ -55,19 +55,19 @@ class Directory:
 
     def delete(self, key: str) -> None:
         """Remove a file; it is gone after a power cut, too."""
-        with _explained(self._path):
+        with _storage_errors(self._path):
             (self._path / key).unlink(missing_ok=True)
             _sync_directory(self._path)
 
     def discard(self, key: str) -> None:
         """Remove a file, finished or not."""
-        with _explained(self._path):
+        with _storage_errors(self._path):
             self._unfinished(key).unlink(missing_ok=True)
         self.delete(key)
 
     def keys(self) -> Iterator[str]:
         """Name what lies in the directory."""
-        with _explained(self._path), os.scandir(self._path) as entries:
+        with _storage_errors(self._path), os.scandir(self._path) as entries:
             for entry in entries:
                 yield entry.name
 
@@ -85,12 +85,12 @@ class DirectoryWriter:
 
     def write(self, block: bytes | bytearray) -> None:
         """Append."""
-        with _explained(self._finished.parent):
+        with _storage_errors(self._finished.parent):
             self._file.write(block)
 
     def commit(self) -> None:
         """Put content and name on disk, in this order."""
-        with _explained(self._finished.parent):
+        with _storage_errors(self._finished.parent):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -135,7 +135,7 @@ def _sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def _explained(directory: Path) -> Generator[None]:
+def _storage_errors(directory: Path) -> Generator[None]:
     """Say what an error of the operating system means for the operator."""
     try:
         yield

@@ -9,7 +9,7 @@ from llama_stack.log import get_logger
 
 from providers.files.config import S3FilesConfig
 from providers.files.s3.client import connect, connect_impatiently
-from providers.files.s3.problems import DENIED, NO_SUCH_BUCKET, code_of, explained
+from providers.files.s3.problems import DENIED, NO_SUCH_BUCKET, error_code, storage_errors
 from providers.files.s3.transfer import PART_BYTES, BucketReader, BucketWriter
 
 log = get_logger(name=__name__, category="files")
@@ -34,21 +34,21 @@ class Bucket:
 
     def prepare(self) -> None:
         """Connect, and do once what will be done all the time: list, write, read, delete."""
-        with explained(self._config, "s3:ListBucket"):
+        with storage_errors(self._config, "s3:ListBucket"):
             self._client = connect(self._config)
             self._impatient_client = connect_impatiently(self._config, _CHECK_SECS)
             self._require_bucket()
         probe = self._place(f"{_PROBE}-{time.time_ns()}")
-        with explained(self._config, "s3:PutObject"):
+        with storage_errors(self._config, "s3:PutObject"):
             self._client.put_object(**probe, **self._encryption(), Body=b"probe")
-        with explained(self._config, "s3:GetObject"):
+        with storage_errors(self._config, "s3:GetObject"):
             self._client.get_object(**probe)["Body"].read()
-        with explained(self._config, "s3:DeleteObject"):
+        with storage_errors(self._config, "s3:DeleteObject"):
             self._delete(probe)
 
     def check(self) -> None:
         """Look into the bucket."""
-        with explained(self._config, "s3:ListBucket"):
+        with storage_errors(self._config, "s3:ListBucket"):
             self._look(self._impatient_client)
 
     def create(self, key: str) -> BucketWriter:
@@ -61,13 +61,13 @@ class Bucket:
 
     def delete(self, key: str) -> None:
         """Remove an object, in a versioned bucket with all its versions if that is allowed."""
-        with explained(self._config, "s3:DeleteObject"):
+        with storage_errors(self._config, "s3:DeleteObject"):
             self._delete(self._place(key))
 
     def discard(self, key: str) -> None:
         """Remove an object, and the parts of one that is not complete."""
         place = self._place(key)
-        with explained(self._config, "s3:AbortMultipartUpload"):
+        with storage_errors(self._config, "s3:AbortMultipartUpload"):
             for upload_id in self._unfinished(place):
                 self._client.abort_multipart_upload(**place, UploadId=upload_id)
         self.delete(key)
@@ -75,7 +75,7 @@ class Bucket:
     def keys(self) -> Iterator[str]:
         """List the bucket below the prefix."""
         prefix = self._config.key_prefix
-        with explained(self._config, "s3:ListBucket"):
+        with storage_errors(self._config, "s3:ListBucket"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._config.bucket_name, Prefix=f"{prefix}file-"
             )
@@ -99,7 +99,7 @@ class Bucket:
         try:
             self._look(self._client)
         except ClientError as error:
-            if code_of(error) != NO_SUCH_BUCKET or not self._config.auto_create_bucket:
+            if error_code(error) != NO_SUCH_BUCKET or not self._config.auto_create_bucket:
                 raise
             self._create_bucket()
 
@@ -107,11 +107,11 @@ class Bucket:
         place: dict[str, Any] = {"Bucket": self._config.bucket_name}
         if self._config.region != _NO_LOCATION_REGION:
             place["CreateBucketConfiguration"] = {"LocationConstraint": self._config.region}
-        with explained(self._config, "s3:CreateBucket"):
+        with storage_errors(self._config, "s3:CreateBucket"):
             try:
                 self._client.create_bucket(**place)
             except ClientError as error:
-                if code_of(error) not in _BUCKET_EXISTS:  # Another replica was faster.
+                if error_code(error) not in _BUCKET_EXISTS:  # Another replica was faster.
                     raise
         log.info(f"Made the bucket '{self._config.bucket_name}'")
 
@@ -125,7 +125,7 @@ class Bucket:
             for version_id in self._versions(place):
                 self._client.delete_object(**place, VersionId=version_id)
         except ClientError as error:
-            if code_of(error) not in DENIED:
+            if error_code(error) not in DENIED:
                 raise
             log.debug(f"Old versions of '{place['Key']}' stay: {error}")
 
@@ -147,7 +147,7 @@ class Bucket:
                 entry["UploadId"] for page in pages for entry in page.get("Uploads", ()) if entry["Key"] == place["Key"]
             ]
         except ClientError as error:
-            if code_of(error) not in DENIED:
+            if error_code(error) not in DENIED:
                 raise
             log.warning(
                 f"Without s3:ListBucketMultipartUploads the parts of interrupted uploads stay in bucket "

@@ -35,13 +35,13 @@ _BAD_CREDENTIALS = frozenset(
 _OTHER_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
 
 
-def code_of(error: ClientError) -> str:
+def error_code(error: ClientError) -> str:
     """Return S3's name for an error, or the HTTP status if there is no name."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 @contextmanager
-def explained(config: S3FilesConfig, permission: str) -> Generator[None]:
+def storage_errors(config: S3FilesConfig, permission: str) -> Generator[None]:
     """Raise ``StorageError`` for what goes wrong in the block, which needs ``permission``."""
     try:
         yield
@@ -76,28 +76,28 @@ def _failure(error: Exception, config: S3FilesConfig) -> StorageError:
 
 
 def _refusal(error: ClientError, config: S3FilesConfig, permission: str) -> StorageError:
-    server, bucket, code = _server(config), config.bucket_name, code_of(error)
-    said = f"{code}: {error.response.get('Error', {}).get('Message', '')}"
+    server, bucket, code = _server(config), config.bucket_name, error_code(error)
+    reason = f"{code}: {error.response.get('Error', {}).get('Message', '')}"
     if code == NO_SUCH_BUCKET:
         return StorageError(f"There is no bucket '{bucket}' at {server}.", "Make it, or set auto_create_bucket: true.")
     if code in _BAD_CREDENTIALS:
         return StorageError(
-            f"{server} refuses the credentials ({said}).",
+            f"{server} refuses the credentials ({reason}).",
             "Check aws_access_key_id, aws_secret_access_key and aws_session_token, or the IAM role.",
         )
     if code in DENIED:
         return StorageError(
-            f"The permission {permission} for '{bucket}/{config.key_prefix}*' is missing ({said}).",
+            f"The permission {permission} for '{bucket}/{config.key_prefix}*' is missing ({reason}).",
             "Files need s3:ListBucket on the bucket, and s3:PutObject, s3:GetObject, s3:DeleteObject and "
             "s3:AbortMultipartUpload on its objects.",
         )
     if code in _OTHER_REGION:
-        return StorageError(f"The bucket '{bucket}' is not in region {config.region} ({said}).", "Set region.")
+        return StorageError(f"The bucket '{bucket}' is not in region {config.region} ({reason}).", "Set region.")
     if code.isdecimal():
         return StorageError(
             f"{server} answers with status {code}, and not as an S3 server does.", "Check endpoint_url."
         )
-    return StorageError(f"{server} refuses a request for bucket '{bucket}' ({said}).")
+    return StorageError(f"{server} refuses a request for bucket '{bucket}' ({reason}).")
 
 
 def _server(config: S3FilesConfig) -> str:

@@ -8,7 +8,7 @@ from llama_stack.log import get_logger
 
 from providers.files.config import S3FilesConfig
 from providers.files.errors import ObjectMissing, StorageError
-from providers.files.s3.problems import code_of, explained
+from providers.files.s3.problems import error_code, storage_errors
 
 log = get_logger(name=__name__, category="files")
 
@@ -41,7 +41,7 @@ class BucketWriter:
         if not self._parts and len(block) < PART_BYTES:
             self._only_block = block
             return
-        with explained(self._config, "s3:PutObject"):
+        with storage_errors(self._config, "s3:PutObject"):
             if self._upload_id is None:
                 begun = self._client.create_multipart_upload(**self._place, **self._encryption)
                 self._upload_id = begun["UploadId"]
@@ -51,7 +51,7 @@ class BucketWriter:
 
     def commit(self) -> None:
         """Complete the object."""
-        with explained(self._config, "s3:PutObject"):
+        with storage_errors(self._config, "s3:PutObject"):
             if self._upload_id is None:
                 self._client.put_object(**self._place, **self._encryption, Body=self._only_block)
                 return
@@ -60,7 +60,7 @@ class BucketWriter:
                     **self._place, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
                 )
             except ClientError as error:
-                if code_of(error) != "NoSuchUpload" or not self._is_complete():
+                if error_code(error) != "NoSuchUpload" or not self._is_complete():
                     raise
 
     def _is_complete(self) -> bool:
@@ -94,12 +94,16 @@ class BucketReader:
         self.object_bytes = self._connect()
 
     def read(self, count: int) -> bytes:
-        """Return what comes next; raises ``StorageError`` after the configured number of attempts."""
+        """Return what comes next; raises ``StorageError`` after the configured number of attempts.
+
+        Nothing comes of an object that has become too short.
+        """
         for attempt in range(1, self._config.max_attempts + 1):
             try:
                 if self._body is None:
                     self._connect()
-                block: bytes = self._body.read(min(count, self._stop - self._position))
+                wanted = min(count, self._stop - self._position)
+                block: bytes = b"" if self._body is None else self._body.read(wanted)
             except (BotoCoreError, StorageError) as error:
                 self.close()
                 if attempt == self._config.max_attempts:
@@ -119,13 +123,13 @@ class BucketReader:
     def _connect(self) -> int:
         """Ask for the rest of the stretch, and return the length of the whole object."""
         span = {"Range": f"bytes={self._position}-{self._stop - 1}"} if self._position or self._stop else {}
-        with explained(self._config, "s3:GetObject"):
+        with storage_errors(self._config, "s3:GetObject"):
             try:
                 answer = self._client.get_object(**self._place, **self._condition, **span)
             except ClientError as error:
-                if code_of(error) in _MISSING:
+                if error_code(error) in _MISSING:
                     raise ObjectMissing(self._place["Key"]) from error
-                if code_of(error) in _TOO_SHORT:
+                if error_code(error) in _TOO_SHORT:
                     return 0
                 raise
         self._condition = {"IfMatch": answer["ETag"]}

@@ -14,7 +14,7 @@ class Clients:
         self._base_url = base_url
         self._api_key = api_key
         self._verify = ssl.create_default_context(cafile=tls_verify) if isinstance(tls_verify, str) else tls_verify
-        self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
 
     def new(self) -> AsyncOpenAI:
         """Return a client that the caller closes."""
@@ -27,11 +27,11 @@ class Clients:
     def shared(self, api_key: str) -> AsyncOpenAI:
         """Return the running loop's client, sending ``api_key``. The caller must not close it."""
         loop = asyncio.get_running_loop()
-        if (client := self._of_loop.get(loop)) is None:
-            client = self._of_loop[loop] = self.new()
+        if (client := self._by_loop.get(loop)) is None:
+            client = self._by_loop[loop] = self.new()
         return client if client.api_key == api_key else client.with_options(api_key=api_key)
 
     async def close(self) -> None:
         """Close the running loop's client."""
-        if (client := self._of_loop.pop(asyncio.get_running_loop(), None)) is not None:
+        if (client := self._by_loop.pop(asyncio.get_running_loop(), None)) is not None:
             await client.close()

@@ -83,7 +83,7 @@ class VLLMProvider(VLLMInferenceAdapter):
         Raises ConnectionError, TimeoutError or VLLMError; the declared ones are in the registry all the same.
         """
         stored = self._stored_models()
-        await stored.settle(self.config.embedding_models)
+        await stored.store_declared(self.config.embedding_models)
         served = await self._served()
         await stored.warn_of_absent(served)
         allowed = self.config.allowed_models
@@ -95,7 +95,7 @@ class VLLMProvider(VLLMInferenceAdapter):
         if (declared := self.config.embedding_models.get(model.provider_model_id)) is not None:
             metadata = model.metadata | declared.metadata()
             model = model.model_copy(update={"model_type": ModelType.embedding, "metadata": metadata})
-        await self._stored_models().make_way(model)
+        await self._stored_models().remove_superseded(model)
         return model
 
     def _validate_model_allowed(self, provider_model_id: str) -> None:

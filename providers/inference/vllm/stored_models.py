@@ -25,7 +25,7 @@ class StoredModels:
         self._registry = registry
         self._provider_id = provider_id
 
-    async def settle(self, declared: Mapping[str, EmbeddingModel]) -> None:
+    async def store_declared(self, declared: Mapping[str, EmbeddingModel]) -> None:
         """Have the declared embedding models in the registry, and as they were declared, whatever was in it."""
         for name, model in declared.items():
             identifier = f"{self._provider_id}/{name}"
@@ -42,7 +42,7 @@ class StoredModels:
             if settled != stored:
                 await self._registry.update(settled)
 
-    async def make_way(self, model: Model) -> None:
+    async def remove_superseded(self, model: Model) -> None:
         """Remove what is stored in place of a model that is about to be registered, unless it has to stay.
 
         What was merely found at vLLM gives way to a registration, and what an earlier start registered gives

@@ -2,17 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NoReturn
+from dataclasses import replace
+from typing import Any, NoReturn
+from uuid import uuid4
 
+import psycopg
 import pytest
+import redis
 from llama_stack.core.storage.datatypes import KVStoreReference, StorageBackendConfig
 from llama_stack.providers.utils.kvstore.kvstore import register_kvstore_backends
 from pydantic import TypeAdapter
 
-from providers.stores import Store, Transaction, open_store
+from providers.stores import Store, StoreUnavailable, Transaction, open_store
+from tests.integration.files.waiting import wait_until
 from tests.integration.prompts.conftest import Backend
 from tests.support.postgres import Postgres
-from tests.support.run_configs import postgres_kv
+from tests.support.redis import Redis
+from tests.support.run_configs import postgres_kv, redis_kv
 
 Open = Callable[[str], Store]
 
@@ -77,7 +83,7 @@ def test_targets_follows_the_pointers(store: Store) -> None:
     assert store.targets("stores-a:", "default") == ["second"]
 
 
-def test_a_transaction_that_fails_writes_nothing(store: Store) -> None:
+def test_a_transaction_that_fails_writes_nothing_and_holds_up_nobody(store: Store, opened: Open) -> None:
     def fail(transaction: Transaction) -> NoReturn:
         transaction.put("stores-a", "1")
         transaction.delete("stores-b")
@@ -88,6 +94,9 @@ def test_a_transaction_that_fails_writes_nothing(store: Store) -> None:
         store.transact("stores-a", fail)
 
     assert store.range("stores-") == {"stores-b": "2"}
+    _put(opened("stores"), {"stores-a": "3"})
+    _put(store, {"stores-b": "4"})
+    assert store.range("stores-") == {"stores-a": "3", "stores-b": "4"}
 
 
 def test_transactions_on_one_lock_see_each_other(opened: Open) -> None:
@@ -135,6 +144,42 @@ def test_a_table_is_made_once_whoever_comes_first(postgres: Postgres) -> None:
         store.close()
 
 
+def test_connections_without_their_table_do_not_pile_up(postgres: Postgres) -> None:
+    """Each request and each health check would leave one, until the server takes no more."""
+    role = f"reader_{uuid4().hex}"
+    postgres.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'for-tests-only'")
+    config = postgres_kv(replace(postgres, user=role), "not_to_be_made")
+    register_kvstore_backends({"backend": TypeAdapter(StorageBackendConfig).validate_python(config)})
+    store = open_store(KVStoreReference(backend="backend", namespace="stores"))
+
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match="permission denied for schema public"):
+            store.get("key")
+
+    # The server ends a session a moment after its client has hung up.
+    wait_until(lambda: not _sessions(postgres, role))
+
+
+def test_a_full_redis_writes_nothing_and_tells_no_values(redis_server: Redis) -> None:
+    register_kvstore_backends({"backend": TypeAdapter(StorageBackendConfig).validate_python(redis_kv(redis_server))})
+    store = open_store(KVStoreReference(backend="backend", namespace="full"))
+    _put(store, {"stores-a": "1"})
+
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(StoreUnavailable) as raised:
+                _put(store, {"stores-a": "s3cr3t", "stores-b": "2"})
+        finally:
+            client.config_set("maxmemory", 0)
+
+    assert str(raised.value).endswith("cannot be used: command not allowed when used memory > 'maxmemory'.")
+    assert store.range("stores-") == {"stores-a": "1"}
+    _put(store, {"stores-b": "2"})
+    assert store.transact("stores-a", lambda transaction: transaction.delete("stores-")) == 2
+    store.close()
+
+
 def test_a_backend_has_to_be_there_and_of_a_kind_that_serves() -> None:
     mongodb = TypeAdapter(StorageBackendConfig).validate_python({"type": "kv_mongodb"})
     register_kvstore_backends({"mongodb": mongodb})
@@ -151,3 +196,8 @@ def _put(store: Store, values: dict[str, str]) -> None:
             transaction.put(key, value)
 
     store.transact(next(iter(values)), put)
+
+
+def _sessions(postgres: Postgres, role: str) -> list[Any]:
+    with psycopg.connect(postgres.url) as connection:
+        return connection.execute("SELECT pid FROM pg_stat_activity WHERE usename = %s", (role,)).fetchall()

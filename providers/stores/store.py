@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 # No key that a range is meant to hold goes on with this character or a later one.
-LAST = "\xff"
+RANGE_END = "\xff"
 
 
 class StoreUnavailable(ConnectionError):
