@@ -2,4 +2,9 @@
 
 import distribution.hooks  # noqa: F401 (as in the image, before anybody imports llama-stack)
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.skips", "tests.support.workers"]
+pytest_plugins = [
+    "tests.support.fixtures",
+    "tests.support.lengths",
+    "tests.support.skips",
+    "tests.support.workers",
+]
