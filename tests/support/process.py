@@ -84,11 +84,12 @@ def running(
 
     It may take ``timeout`` seconds to get ready, and ``patience`` to end after ``stop_signal``. ``env`` is
     added to this process's environment. The program leads a process group of its own, so that an interrupt
-    at the terminal reaches the tests, and not the servers that they still need to clean up with.
+    at the terminal reaches the tests, and not the servers that they still need to clean up with. It is told to end
+    when this process is killed.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            ["setpriv", f"--pdeathsig={stop_signal.name}", *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
