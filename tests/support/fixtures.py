@@ -1,4 +1,6 @@
-"""The servers of this package as fixtures, one of each for a worker, or for all workers where it is slow to start.
+"""The servers of this package as fixtures, one of each for a worker.
+
+There is one for all workers of what is slow to start, and of engines: two would give out the same addresses.
 
 A server whose parts are missing skips its tests and says which command installs them.
 """
@@ -53,9 +55,9 @@ def vllm_embedding(for_all_workers: Path) -> Iterator[Vllm]:
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[DockerEngine]:
+def docker_engine(for_all_workers: Path) -> Iterator[DockerEngine]:
     """A Docker engine, for programs that take ``DOCKER_HOST``."""
-    yield from _served(docker_engine_server.serve())
+    yield from _served(sharing.shared(for_all_workers, "docker", docker_engine_server.serve))
 
 
 @pytest.fixture(scope="session")
@@ -65,9 +67,9 @@ def docker_client(docker_engine: DockerEngine) -> DockerClient:
 
 
 @pytest.fixture(scope="session")
-def podman() -> Iterator[Podman]:
+def podman(for_all_workers: Path) -> Iterator[Podman]:
     """Podman with storage of its own."""
-    yield from _served(podman_server.serve())
+    yield from _served(sharing.shared(for_all_workers, "podman", podman_server.serve))
 
 
 @pytest.fixture(scope="session")
