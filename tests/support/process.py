@@ -1,6 +1,7 @@
 """Start a program, wait until it answers, and stop exactly what was started."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -125,12 +126,19 @@ def installed(program: str, install: str) -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different TCP ports that nothing listens on."""
+    """So many different TCP ports that nothing listens on, and that nobody else is likely to take before they are used.
+
+    The kernel gives higher ones to connections, and other workers draw too.
+    """
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
+        while len(found) < count:
+            port = secrets.choice(range(10_000, 32_768))
+            probe = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind((LOOPBACK, port))
+                found.append(port)
+    return found
 
 
 def free_port() -> int:
