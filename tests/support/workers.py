@@ -6,9 +6,11 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+_ONLY_READS_THE_IMAGE = "bootstrap|clients|config|contents|deployments|launch_paths|run_command|scenarios|vector_stores"
+
 TOGETHER = (
-    # An engine that was there before the tests has one image of a name.
-    re.compile(r"tests/image/test_(?:base_images|containerfile|engines|pushing)\.py"),
+    # Builds in this clone, or in copies that share its stages; in an engine that was there before, one image of a name.
+    re.compile(rf"tests/image/test_(?!(?:{_ONLY_READS_THE_IMAGE})\.py)"),
     # Servers of a whole folder, one for each kind of storage.
     re.compile(r"tests/integration/files/.*\[.*\b(disk and SQLite|S3 and PostgreSQL)\b"),
     re.compile(r"tests/integration/prompts/.*\[.*\b(sqlite|postgres|redis)\b"),
@@ -17,10 +19,9 @@ TOGETHER = (
 """Tests outside of these stay together by module."""
 
 FIRST = (
-    "tests/image/test_engines.py",
-    "tests/integration/files/test_crashes.py",
     "tests/image/test_building.py",
     "tests/integration/inference/",
+    "tests/integration/files/",
     "tests/image/test_deployments.py",
     "tests/integration/",
     "tests/image/",

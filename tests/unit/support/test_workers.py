@@ -15,7 +15,8 @@ FILES, PROMPTS = "tests/integration/files", "tests/integration/prompts"
     [
         ("tests/unit/a.py::test_x", "tests/unit/a.py::TestA::test_y[1]", True),
         ("tests/unit/a.py::test_x", "tests/unit/b.py::test_x", False),
-        ("tests/image/test_engines.py::test_x", "tests/image/test_pushing.py::test_y", True),
+        ("tests/image/test_building.py::test_x", "tests/image/test_pushing.py::test_y", True),
+        ("tests/image/test_building.py::test_x", "tests/image/test_config.py::test_x", False),
         (f"{FILES}/test_a.py::test_x[disk and SQLite]", f"{FILES}/test_b.py::test_y[1-disk and SQLite-2]", True),
         (f"{FILES}/test_a.py::test_x[disk and SQLite]", f"{FILES}/test_a.py::test_x[S3 and PostgreSQL]", False),
         (f"{PROMPTS}/test_a.py::test_x[redis]", f"{PROMPTS}/test_b.py::test_x[redis-7]", True),
@@ -32,17 +33,17 @@ def test_what_comes_first_is_there() -> None:
 
 
 def test_units_come_in_their_order_and_keep_that_of_their_tests(pytester: pytest.Pytester) -> None:
-    for path in ("tests/unit/test_small", "tests/image/test_building", "tests/image/test_engines"):
+    for path in ("tests/unit/test_small", "tests/image/test_contents", "tests/image/test_building"):
         pytester.makepyfile(**{path: "def test_b(): ...\ndef test_a(): ..."})
 
     ran = pytester.runpytest_inprocess("-p", "no:randomly", "--collect-only", "-q", plugins=[workers])
 
     ran.stdout.fnmatch_lines(
         [
-            "tests/image/test_engines.py::test_b",
-            "tests/image/test_engines.py::test_a",
             "tests/image/test_building.py::test_b",
             "tests/image/test_building.py::test_a",
+            "tests/image/test_contents.py::test_b",
+            "tests/image/test_contents.py::test_a",
             "tests/unit/test_small.py::test_b",
             "tests/unit/test_small.py::test_a",
         ],
