@@ -1,13 +1,14 @@
 """Every way to start the built image, as a process of its own: a wrong config ends each with 78 and one report."""
 
 import re
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 import yaml
+
+from tests.support.process import free_port
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 FACTORY = "llama_stack.core.server.server:create_app --factory --host 127.0.0.1"
@@ -31,12 +32,9 @@ def errors(scenario: str) -> list[str]:
 
 def start(run_in_image: RunInImage, command: str, scenario: str) -> CompletedProcess[str]:
     """Start the server with a scenario's config at /tmp/run.yaml; it ends by itself."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     config = (SCENARIOS / scenario / "run.yaml").read_text(encoding="utf-8")
     state = "export SQLITE_STORE_DIR=$(mktemp -d)"
-    script = f"{state}; cat > /tmp/run.yaml; exec env {command.format(port=port)}"
+    script = f"{state}; cat > /tmp/run.yaml; exec env {command.format(port=free_port())}"
     return run_in_image(["sh", "-c", script], input=config, timeout=180)
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from docker import DockerClient
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageFunctionToolCall
 
+from tests.integration.files.waiting import wait_until
 from tests.support import registry as registry_server
 from tests.support.podman import Podman
 from tests.support.postgres import Postgres
-from tests.support.process import StartError, running
+from tests.support.process import StartError, accepts, running
 from tests.support.redis import Redis
 from tests.support.registry import Registry
 from tests.support.s3 import S3Server
@@ -138,8 +140,19 @@ def test_vllm_embeds(vllm_embedding: Vllm) -> None:
     assert likeness(cat, kitten) > likeness(cat, granite)
 
 
-def test_nothing_is_left_after_the_tests(tmp_path: Path) -> None:
-    script = "from tests.support import redis\nwith redis.serve() as server: print(server.port)"
-    port = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
-    with pytest.raises(redis.ConnectionError):
-        redis.Redis(port=int(port)).ping()
+@pytest.mark.parametrize("end", ["", "\n    os.kill(os.getpid(), signal.SIGKILL)"], ids=["done", "killed"])
+def test_nothing_is_left_after_the_tests(tmp_path: Path, end: str) -> None:
+    script = f"""
+import os, signal
+from tests.support import redis
+with redis.serve() as server:
+    print(server.port, flush=True){end}
+"""
+    port = int(subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True).stdout)
+    wait_until(lambda: not _accepts(port))
+
+
+def _accepts(port: int) -> bool:
+    with suppress(ConnectionRefusedError):
+        return accepts(port)
+    return False

@@ -11,7 +11,8 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import docker
@@ -25,10 +26,14 @@ SUBNETS = ipaddress.IPv4Network("10.213.0.0/16")
 
 @dataclass(frozen=True)
 class DockerEngine:
-    """An engine's address, as ``DOCKER_HOST`` takes it, and a client of it."""
+    """An engine's address, as ``DOCKER_HOST`` takes it."""
 
     host: str
-    client: docker.DockerClient = field(repr=False)
+
+    @cached_property
+    def client(self) -> docker.DockerClient:
+        """A client of the engine."""
+        return docker.DockerClient(self.host)
 
 
 @contextmanager
@@ -51,19 +56,16 @@ def serve() -> Iterator[DockerEngine]:
             *(f"--pidfile={directory / 'pid'}", "--ip-forward=false", "--iptables=false"),
         ]
         with _unmounted(directory), running(command, log=directory / "log", ready=lambda: _answers(host)):
-            client = docker.DockerClient(host)
+            engine = DockerEngine(host)
             try:
-                yield DockerEngine(host, client)
+                yield engine
             finally:
-                _empty(client)
+                _empty(engine.client)
 
 
 def _running_already() -> DockerEngine | None:
-    try:
-        client = docker.from_env()
-    except DockerException:
-        return None
-    return DockerEngine(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"), client)
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    return DockerEngine(host) if _answers(host) else None
 
 
 def _answers(host: str) -> bool:

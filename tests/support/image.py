@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from builder import paths, sandbox
 from builder.image import unpack
 from tests.support.process import NotInstalled
@@ -33,7 +35,10 @@ class BuiltImage:
     @cached_property
     def root(self) -> Path:
         """The image's file tree on disk."""
-        return unpack.archive(self.archive, paths.BUILD / "unpacked")
+        folder = paths.BUILD / "unpacked"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):  # other workers want it too
+            return unpack.archive(self.archive, folder)
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def serve() -> Iterator[Postgres]:
         if os.geteuid() == 0:  # as which the server refuses to run
             nobody = pwd.getpwnam("nobody")
             as_owner = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+            as_owner += ["--pdeathsig=keep"]  # which another uid would end
             for path in (directory, password):
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
         data = directory / "data"

@@ -1,6 +1,7 @@
 """Start a program, wait until it answers, and stop exactly what was started."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -84,11 +85,12 @@ def running(
 
     It may take ``timeout`` seconds to get ready, and ``patience`` to end after ``stop_signal``. ``env`` is
     added to this process's environment. The program leads a process group of its own, so that an interrupt
-    at the terminal reaches the tests, and not the servers that they still need to clean up with.
+    at the terminal reaches the tests, and not the servers that they still need to clean up with. It is told to end
+    when this process is killed.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            ["setpriv", f"--pdeathsig={stop_signal.name}", *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -124,12 +126,19 @@ def installed(program: str, install: str) -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different TCP ports that nothing listens on."""
+    """So many different TCP ports that nothing listens on, and that nobody else is likely to take before they are used.
+
+    The kernel gives higher ones to connections, and other workers draw too.
+    """
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
+        while len(found) < count:
+            port = secrets.choice(range(10_000, 32_768))
+            probe = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind((LOOPBACK, port))
+                found.append(port)
+    return found
 
 
 def free_port() -> int:

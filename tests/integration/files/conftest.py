@@ -30,13 +30,13 @@ def make_home(kind: str, request: pytest.FixtureRequest, factory: pytest.TempPat
     return Home(S3Place(server), directory, postgres_sql(postgres.new_database()))
 
 
-@pytest.fixture(scope="session", params=KINDS)
+@pytest.fixture(scope="package", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     """Where contents and rows are."""
     return str(request.param)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_home(kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The home of the server that tests share."""
     return make_home(kind, request, tmp_path_factory)
@@ -56,20 +56,20 @@ def registered_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "sql_default"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(shared_home: Home) -> Iterator[StackServer]:
     """A server that tests share; they remove what they upload."""
     with shared_home.serve(max_file_bytes=MAX_FILE_BYTES) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def place(shared_home: Home) -> Place:
     """Where the shared server keeps contents."""
     return shared_home.place
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def files(stack: StackServer) -> Files:
     """The files of the shared server, as OpenAI's client sees them."""
     return stack.openai.files

@@ -1,10 +1,6 @@
-"""A large file goes up and down without being held in memory, in the process or in a tmpfs.
-
-TEST_LARGE_FILE_BYTES is how large (256 MiB); a release wants 2000000000.
-"""
+"""A large file goes up and down without being held in memory, in the process or in a tmpfs."""
 
 import hashlib
-import os
 import random
 import threading
 from collections.abc import Iterator
@@ -19,14 +15,14 @@ from tests.integration.files.usage import Usage
 from tests.support.process import scratch
 from tests.support.stack_server import StackServer
 
-SIZE = int(os.environ.get("TEST_LARGE_FILE_BYTES", 256 << 20))
+LARGE, VERY_LARGE = 256 << 20, 2_000_000_000  # bytes
 ALLOWED_GROWTH = 64_000_000
 MEMORY_FILE_SYSTEM = Path("/dev/shm")
 NO_TIMEOUT = httpx.Timeout(None)
 
 
 @contextmanager
-def growth(usage: Usage, kind: str, direction: str) -> Iterator[None]:
+def growth(usage: Usage, what: str) -> Iterator[None]:
     """Fail if the block takes more memory than is allowed."""
     before = usage.reset()
     done = threading.Event()
@@ -43,18 +39,18 @@ def growth(usage: Usage, kind: str, direction: str) -> Iterator[None]:
         done.set()
         watcher.join()
     grown = usage.peak() - before
-    print(f"{kind}, {direction}, {SIZE} bytes: memory +{grown} bytes, temporary files {usage.files} bytes")
+    print(f"{what}: memory +{grown} bytes, temporary files {usage.files} bytes")
     assert grown + usage.files < ALLOWED_GROWTH
 
 
 @pytest.fixture
-def large_file(tmp_path: Path) -> Path:
-    """SIZE bytes that do not compress."""
-    path = tmp_path / "large"
+def large_file(tmp_path: Path, long: bool) -> Path:
+    """Bytes that do not compress."""
+    path, size = tmp_path / "large", VERY_LARGE if long else LARGE
     block = random.Random(0).randbytes(1 << 20)
     with path.open("wb") as file:
-        for number in range(0, SIZE, len(block)):
-            file.write((number.to_bytes(8) + block[8:])[: SIZE - number])
+        for number in range(0, size, len(block)):
+            file.write((number.to_bytes(8) + block[8:])[: size - number])
     return path
 
 
@@ -66,9 +62,9 @@ def test_memory_does_not_grow_with_the_file(home: Home, kind: str, large_file: P
             with home.serve(env={"TMPDIR": str(temporary)}) as server:
                 usage = Usage(server.program.process.pid, temporary)
                 server.openai.files.create(file=("first", bytes(6 << 20)), purpose="assistants")
-                with growth(usage, kind, "up"):
+                with growth(usage, f"{kind}, up"):
                     file_id = _upload(server, large_file)
-                with growth(usage, kind, "down"):
+                with growth(usage, f"{kind}, down"):
                     digest = _download(server, file_id)
         finally:
             temporary.rmdir()

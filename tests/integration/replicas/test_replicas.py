@@ -4,15 +4,17 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
 import openai
 import pytest
 from llama_stack_client import APIConnectionError
+from openai import NotFoundError
 
 from tests.integration.files.places import S3Place
+from tests.integration.files.waiting import wait_until
 from tests.integration.prompts.prompts_api import Prompts
 from tests.support.milvus import Milvus
 from tests.support.postgres import Postgres
@@ -98,7 +100,13 @@ def test_a_stored_completion_is_seen_by_all(replicas: Replicas, vllm: Vllm) -> N
 
     made = one.openai.chat.completions.create(model=f"vllm/{vllm.model}", messages=QUESTION, max_tokens=4)
 
-    assert two.client.get(f"/v1/chat/completions/{made.id}", cast_to=dict[str, Any])["id"] == made.id
+    def is_seen() -> bool:
+        with suppress(NotFoundError):
+            return two.openai.chat.completions.retrieve(made.id).id == made.id
+        return False
+
+    # A server stores it after it has answered.
+    wait_until(is_seen)
 
 
 def test_a_response_goes_on_at_another_server(replicas: Replicas, vllm: Vllm) -> None:
@@ -165,7 +173,9 @@ def test_no_file_of_a_vector_store_is_lost_when_all_attach_and_remove_some(
 
     kept = {file_id for number, file_id in enumerate(uploaded) if number % 4}
     for client in clients:
-        assert {file.id for file in client.vector_stores.files.list(store.id, limit=100)} == kept
+        files = list(client.vector_stores.files.list(store.id, limit=100))
+        assert {file.id for file in files} == kept
+        assert [file.last_error for file in files if file.status != "completed"] == []
         counts = client.vector_stores.retrieve(store.id).file_counts
         assert (counts.completed, counts.failed, counts.total) == (18, 0, 18)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.process import free_port
 from tests.support.run_configs import run_config
 from tests.support.s3 import S3Server
 from tests.support.stack_server import ROOT, stack_python
@@ -34,7 +35,7 @@ def start(folder: Path, server: S3Server, provider_type: str, **config: Any) -> 
     path = folder / "run.yaml"
     path.write_text(yaml.safe_dump(run_config(folder, {"files": [files]})))
     return subprocess.run(
-        [stack_python(), "-m", "distribution", "--config", path, "--port", "18321"],
+        [stack_python(), "-m", "distribution", "--config", path, "--port", str(free_port())],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,

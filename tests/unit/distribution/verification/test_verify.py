@@ -81,7 +81,7 @@ def documents(*, values: st.SearchStrategy[object] = VALUES) -> st.SearchStrateg
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(text=documents(), environment=st.sampled_from([None, {}, {"X": "set"}]), here=st.booleans())
 def test_no_document_makes_it_crash(text: str, environment: dict[str, str] | None, here: bool) -> None:
     assert_sensible(text, environment, here=here)
