@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional
 from urllib.parse import urlsplit, urlunsplit
 
+from builder import paths
+
 HELP = """\
 network:
   Package index, extra indexes, certificates and proxy are read from pip's settings (pip.conf, PIP_*) and
@@ -170,10 +172,11 @@ def _uv_files(environment: Mapping[str, str]) -> List[Path]:
     else:
         here = Path.cwd()
         folders = (environment.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
-        user = environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 (may have no home)
+        home = paths.home()
+        user = environment.get("XDG_CONFIG_HOME") or (home and str(home / ".config"))
         places = [folder / "uv.toml" for folder in (here, *here.parents)]
-        places += [Path(folder, "uv", "uv.toml") for folder in (user, *folders, "/etc")]
-    return [place for place in dict.fromkeys(places) if place.is_file()]
+        places += [Path(folder, "uv", "uv.toml") for folder in (user, *folders, "/etc") if folder]
+    return [place for place in dict.fromkeys(places) if paths.is_file(place)]
 
 
 def _is_there(link: str) -> bool:

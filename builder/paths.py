@@ -46,6 +46,11 @@ def home() -> Optional[Path]:
     return None if folder == "~" else Path(folder)
 
 
+def is_file(path: Path) -> bool:
+    """Whether this user finds a file there; `Path.is_file()` raises below a folder that he may not search."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def shown(path: Path) -> str:
     """The path as a message should show it: relative to where the user stands if it lies below."""
     try:
