@@ -117,7 +117,7 @@ def indexes(environment: Mapping[str, str] = os.environ) -> Dict[str, str]:
     known = {**environment, **for_uv(environment)}
     names = ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"]
     names += ["UV_FIND_LINKS", "UV_NO_INDEX", "UV_INDEX_STRATEGY"]
-    found = {name: " ".join(map(_without_password, known[name].split())) for name in names if known.get(name)}
+    found = {name: " ".join(map(without_password, known[name].split())) for name in names if known.get(name)}
     for file in _uv_files(environment):
         found[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
     return found
@@ -185,7 +185,8 @@ def _is_there(link: str) -> bool:
     return "://" in path or Path(path).exists()
 
 
-def _without_password(index: str) -> str:
+def without_password(index: str) -> str:
+    """An address, or `name=address`, as messages may show it."""
     name, equals, address = index.rpartition("=") if "=" in index.partition("://")[0] else ("", "", index)
     parts = urlsplit(address)
     return name + equals + urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -21,7 +21,7 @@ def update(*, upgrade: bool, debian_mirror: str | None) -> None:
     with progress.step("providers", f"of {_PINNED}"):
         _describe_providers()
     with progress.step("debian"):
-        debian_lock.write(download.session(), mirrors.find(debian_mirror))
+        debian_lock.write(download.package_session(), mirrors.find(debian_mirror))
     catalogue = catalogues.load()
     shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
     with progress.step("image") as step:
