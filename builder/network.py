@@ -88,7 +88,7 @@ def for_pip(environment: Mapping[str, str] = os.environ) -> Dict[str, str]:
         "trusted-host": environment.get("UV_INSECURE_HOST", ""),
     }
     if not ("cert" in told or environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")):
-        bundle = certificates(environment) or (sys.platform.startswith("linux") and _system_bundle())
+        bundle = certificates(environment) or (sys.platform.startswith("linux") and system_bundle())
         of_uv["cert"] = bundle or ""
     return {
         "PIP_" + name.replace("-", "_").upper(): value for name, value in of_uv.items() if value and name not in told
@@ -192,10 +192,11 @@ def without_password(index: str) -> str:
     return name + equals + urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _system_bundle() -> Optional[str]:
+def system_bundle() -> Optional[str]:
+    """The file that holds the CA certificates of this Linux, if it has one."""
     return next((file for file in _SYSTEM_BUNDLES if os.access(file, os.R_OK)), None)
 
 
 def _system_has_certificates() -> bool:
     """Whether the system's store is worth to be named: a small container has none, and uv brings its own."""
-    return not sys.platform.startswith("linux") or _system_bundle() is not None
+    return not sys.platform.startswith("linux") or system_bundle() is not None
