@@ -75,7 +75,7 @@ def _folders_of_uv(environment: Mapping[str, str]) -> Dict[str, str]:
 
 def _can_be_written(folder: Path) -> bool:
     """Whether the folder, or the nearest one above it that is there, lets this user write."""
-    nearest = next(place for place in (folder, *folder.parents) if os.access(str(place), os.F_OK))
+    nearest = next(place for place in (folder, *folder.parents) if os.path.isdir(str(place)))
     return os.access(str(nearest), os.W_OK)
 
 

@@ -135,7 +135,7 @@ def _usual_addresses() -> list[str]:
     if home := paths.home():
         sockets.append(f"{home}/.docker/run/docker.sock")
     sockets += [f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", "/run/podman/podman.sock"]
-    return [f"unix://{socket}" for socket in dict.fromkeys(sockets) if os.access(socket, os.F_OK)]
+    return [f"unix://{socket}" for socket in dict.fromkeys(sockets) if os.path.exists(socket)]
 
 
 def _said(error: Exception) -> str:

@@ -176,7 +176,7 @@ def _uv_files(environment: Mapping[str, str]) -> List[Path]:
         user = environment.get("XDG_CONFIG_HOME") or (home and str(home / ".config"))
         places = [folder / "uv.toml" for folder in (here, *here.parents)]
         places += [Path(folder, "uv", "uv.toml") for folder in (user, *folders, "/etc") if folder]
-    return [place for place in dict.fromkeys(places) if paths.is_file(place)]
+    return [place for place in dict.fromkeys(places) if os.path.isfile(place)]
 
 
 def _is_there(link: str) -> bool:

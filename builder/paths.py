@@ -42,13 +42,8 @@ DIST = ROOT / "dist"
 
 def home() -> Optional[Path]:
     """The user's home directory; None for a uid that has no account and no HOME, as containers give them."""
-    folder = os.path.expanduser("~")  # noqa: PTH111 (Path.home() raises for such a uid)
+    folder = os.path.expanduser("~")
     return None if folder == "~" else Path(folder)
-
-
-def is_file(path: Path) -> bool:
-    """Whether this user finds a file there; `Path.is_file()` raises below a folder that he may not search."""
-    return os.path.isfile(path)  # noqa: PTH113
 
 
 def shown(path: Path) -> str:

@@ -182,4 +182,4 @@ def _own_authorities(host: str) -> list[Path]:
     home = paths.home()
     places = [Path(folder) for folder in _CERTIFICATES] + [home / folder for folder in _OWN_CERTIFICATES if home]
     folders = [place / host for place in places]
-    return [path for folder in folders if os.access(folder, os.X_OK) for path in sorted(folder.glob("*.crt"))]
+    return [path for folder in folders if os.path.isdir(folder) for path in sorted(folder.glob("*.crt"))]

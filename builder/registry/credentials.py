@@ -52,7 +52,7 @@ def find(host: str, repository: str, environment: Mapping[str, str] = os.environ
     if content and (found := _in_document(content, Path(CONTENT), host, repository)):
         return found
     for path in _files(environment):
-        if paths.is_file(path) and (found := _in_document(path.read_text(encoding="utf-8"), path, host, repository)):
+        if os.path.isfile(path) and (found := _in_document(path.read_text(encoding="utf-8"), path, host, repository)):
             return found
     return None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from builder import network
 from tests.support import clones, image, intercepting_proxy, other_user
 from tests.support.image import BuiltImage
 from tests.support.other_user import OtherUser
@@ -42,6 +43,7 @@ def test_any_python_starts_it(clone: Path, version: str) -> None:
 
     assert (first.returncode, first.stderr) == (0, NOTE)
     assert "--tag NAME[:TAG]" in first.stdout
+    assert network.HELP in first.stdout
     assert (second.returncode, second.stderr, second.stdout) == (0, "", first.stdout)
 
 
@@ -58,14 +60,21 @@ def test_a_user_without_rights_or_home_starts_it(
     assert not (clone / "~").exists()
 
 
-def test_a_uid_without_an_account_or_home_finds_engines_accounts_and_certificates(clone: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_uid_without_an_account_finds_engines_accounts_and_certificates(
+    clone: Path, tmp_path: Path, closed: bool
+) -> None:
+    """Without HOME, or with one that it may not search, as after `su` without a login."""
     user = other_user.without_account(clone, tmp_path)
+    somebodys = tmp_path / "somebody"
+    somebodys.mkdir(mode=0o700)
+    home = ["env", f"HOME={somebodys}", f"XDG_RUNTIME_DIR={somebodys}"] if closed else []
     asks = """if True:
         from builder import bootstrap
         bootstrap.enter_environment("build", ["-c", ASKS])
     """.replace("ASKS", repr(ASKS_FOR_HOMES))
 
-    done = _run([*user.command, str(user.python), "-c", asks], clone, **user.environment)
+    done = _run([*user.command, *home, str(user.python), "-c", asks], clone, **user.environment)
 
     assert (done.returncode, done.stderr.removeprefix(NOTE)) == (0, "")
     assert done.stdout.startswith("REGISTRY_USERNAME and REGISTRY_PASSWORD, DOCKER_AUTH_CONFIG")
