@@ -108,20 +108,25 @@ def _is_current(name: str) -> bool:
 
 
 def _make(name: str) -> None:
-    """Make the environment beside the one that is there, which stays as it is until the new one is complete."""
+    """Make the environment beside the one that is there, which stays as it is until the new one is complete.
+
+    Only a `.venv` that is a mount, as development containers have it, is made anew in its place: it has no other name.
+    """
+    place = ENVIRONMENT if os.path.ismount(str(ENVIRONMENT)) else NEW
     print(f"Preparing .venv from requirements/{name}.lock (once; build.py goes on by itself)", file=sys.stderr)
     try:
         uv = _uv()
-        _make_virtual_environment(uv)
+        _make_virtual_environment(uv, place)
         # Copies: programs that add a CA to an environment's certifi would change uv's cache through a hard link.
         sync = [str(uv), "pip", "sync", "--quiet", "--link-mode=copy", "--require-hashes"]
         _run(
-            [*sync, "--python", str(_python(NEW)), str(_lock(name))],
+            [*sync, "--python", str(_python(place)), str(_lock(name))],
             f"the packages of requirements/{name}.lock could not be installed",
             network.for_uv(),
         )
-        _marker(NEW, name).write_text(_lock_digest(name))
-        _put_in_place()
+        _marker(place, name).write_text(_lock_digest(name))
+        if place == NEW:
+            _put_in_place()
     finally:
         _remove(NEW)
 
@@ -182,12 +187,12 @@ def _installers() -> Iterator[Tuple[List[str], Dict[str, str]]]:
         yield pip, {**own, **network.for_pip()}
 
 
-def _make_virtual_environment(uv: Path) -> None:
+def _make_virtual_environment(uv: Path, place: Path) -> None:
     """Create an environment on the first suitable Python: this one, one installed here, one uv downloads."""
     problem = ""
     for interpreter in [*_interpreters_here(), ".".join(map(str, SUPPORTED[0]))]:
         # Relocatable: its programs find their Python beside them, wherever it is renamed to.
-        command = [str(uv), "venv", "--quiet", "--clear", "--relocatable", "--python", interpreter, str(NEW)]
+        command = [str(uv), "venv", "--quiet", "--clear", "--relocatable", "--python", interpreter, str(place)]
         done = _run_quietly(command, network.for_uv())
         if done.returncode == 0:
             return
@@ -287,7 +292,7 @@ def _restart(argv: List[str]) -> NoReturn:
 
 def _stop_unreachable(failure: str, problem: str) -> NoReturn:
     advice = "Check index, proxy and CA in your pip and uv settings (build.py --help says which count) and retry."
-    if os.path.lexists(str(ENVIRONMENT)):
+    if any(ENVIRONMENT.glob(".*.lock.sha256")):
         advice += "\nThe .venv that was there stays as it is."
     _stop(f"{failure}:\n{_last_lines(problem)}\n{advice}", EXIT_UNREACHABLE)
 

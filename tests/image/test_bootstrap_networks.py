@@ -263,6 +263,14 @@ class TestReadyEnvironment:
         assert (done.code, done.installed) == (0, "tester"), done.problems
         assert (tmp_path / "shared" / "bin" / "demo").exists()
 
+    def test_a_mounted_one_is_made_in_its_place(self, clone: Clone, index: Index) -> None:
+        clone.pip_conf(f"index-url = {index.address}")
+        (clone.root / ".venv").mkdir()
+
+        done = clone.enter(under=("unshare", "-rm", "sh", "-c", 'mount -t tmpfs none .venv && exec "$@"', "sh"))
+
+        assert (done.code, done.installed) == (0, "demo"), done.problems
+
     def test_two_starts_at_once_make_one(self, clone: Clone, index: Index) -> None:
         clone.pip_conf(f"index-url = {index.address}")
         started = [clone.start(), clone.start()]
