@@ -52,6 +52,8 @@ def test_another_index_is_asked_anew(index: Index, monkeypatch: pytest.MonkeyPat
     assert _resolved() == {"demo": "1.0"}
     with package_index.serve(package_index.wheel("demo", "1.0+cpu")) as cpu:
         monkeypatch.setenv("UV_INDEX", cpu.address)
+        monkeypatch.setenv("UV_INDEX_STRATEGY", "unsafe-best-match")
         assert _resolved() == {"demo": "1.0+cpu"}
     monkeypatch.delenv("UV_INDEX")
+    monkeypatch.delenv("UV_INDEX_STRATEGY")
     assert _resolved() == {"demo": "1.0"}
