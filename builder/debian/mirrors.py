@@ -108,32 +108,33 @@ def _apt_sources(folder: Path) -> Iterator[_Source]:
 
 
 def _one_line(folder: Path) -> Iterator[tuple[str, str, str, str]]:
+    line = re.compile(r"^[ \t]*deb[ \t]+(?:\[([^\]\n]*)\][ \t]+)?(\S+)[ \t]+(\S+)[ \t]*([^#\n]*)", re.MULTILINE)
     for file in [folder / "sources.list", *sorted(folder.glob("sources.list.d/*.list"))]:
-        if file.is_file():
-            text = file.read_text(encoding="utf-8", errors="replace")
-            line = r"^[ \t]*deb[ \t]+(?:\[([^\]\n]*)\][ \t]+)?(\S+)[ \t]+(\S+)[ \t]*([^#\n]*)"
-            for options, address, suite, components in re.findall(line, text, re.MULTILINE):
-                key = re.search(r"signed-by=(\S+)", options)
-                yield address, suite, components, key[1] if key else ""
+        for options, address, suite, components in line.findall(_readable(file)):
+            key = re.search(r"signed-by=(\S+)", options)
+            yield address, suite, components, key[1] if key else ""
 
 
 def _deb822(folder: Path) -> Iterator[tuple[str, str, str, str]]:
     for file in sorted(folder.glob("sources.list.d/*.sources")):
-        with file.open(encoding="utf-8", errors="replace") as stream:
-            for paragraph in Deb822.iter_paragraphs(stream):
-                if paragraph.get("Enabled", "yes").lower() == "no" or "deb" not in paragraph.get("Types", "").split():
-                    continue
-                suites, components = paragraph.get("Suites", ""), paragraph.get("Components", "")
-                for address in paragraph.get("URIs", "").split():
-                    yield address, suites, components, paragraph.get("Signed-By", "")
+        for paragraph in Deb822.iter_paragraphs(_readable(file)):
+            if paragraph.get("Enabled", "yes").lower() == "no" or "deb" not in paragraph.get("Types", "").split():
+                continue
+            suites, components = paragraph.get("Suites", ""), paragraph.get("Components", "")
+            for address in paragraph.get("URIs", "").split():
+                yield address, suites, components, paragraph.get("Signed-By", "")
+
+
+def _readable(file: Path) -> str:
+    """The text of a file; empty where there is none that this user may read, as one with a password in it."""
+    return file.read_text(encoding="utf-8", errors="replace") if os.access(file, os.R_OK) else ""
 
 
 def _addresses(address: str) -> list[str]:
     """The address itself, or those in the list of mirrors that it names, as in Debian's cloud images."""
     if not address.startswith("mirror+file:"):
         return [address]
-    file = Path(urlsplit(address).path)
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+    lines = _readable(Path(urlsplit(address).path)).splitlines()
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
