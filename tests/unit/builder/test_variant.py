@@ -1,5 +1,6 @@
 """Resolutions for `--with`: what they are kept by."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def an_empty_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "image.lock").write_text(f"# inputs: sha256:{lock.inputs([], CATALOGUE).digest}\n")
     monkeypatch.setattr(network, "pip", lambda: network.Pip([], {}))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_PYTHON", sys.executable)  # an empty cache knows no interpreter; asking all takes seconds
     monkeypatch.chdir(tmp_path)
 
 
