@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,10 @@ OF_THE_NETWORK = (
     "PYTHONPATH",
 )
 
+PROGRAMS = f"{sys.base_prefix}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+QUICKLY = {"PIP_RETRIES": "0", "UV_HTTP_RETRIES": "0", "PATH": PROGRAMS}
+"""No second tries, and few interpreters for uv, whose cache is empty, to ask."""
+
 
 @pytest.fixture(scope="module")
 def wheels() -> tuple[Wheel, ...]:
@@ -49,7 +54,7 @@ class Clone:
     root: Path
     home: Path
     python: str
-    environment: dict[str, str] = field(default_factory=lambda: {"PIP_RETRIES": "0", "UV_HTTP_RETRIES": "0"})
+    environment: dict[str, str] = field(default_factory=dict)
 
     def pip_conf(self, *lines: str) -> None:
         """Write the user's pip.conf."""
@@ -66,7 +71,7 @@ class Clone:
         return subprocess.Popen(
             [*under, self.python, "-c", enter],
             cwd=self.root,
-            env={**inherited, "HOME": str(self.home), "XDG_CONFIG_DIRS": str(self.home), **self.environment},
+            env={**inherited, **QUICKLY, "HOME": str(self.home), "XDG_CONFIG_DIRS": str(self.home), **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -176,7 +181,7 @@ class TestSettings:
         programs = tmp_path / "programs"
         programs.mkdir()
         (programs / "uv").symlink_to(command.uv())
-        clone.environment["PATH"] = f"{programs}:{os.environ['PATH']}"
+        clone.environment["PATH"] = f"{programs}:{PROGRAMS}"
         settings = clone.home / ".config" / "uv" / "uv.toml"
         settings.parent.mkdir(parents=True)
         settings.write_text(f'[[index]]\nurl = "{index.address}"\ndefault = true\n')
