@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from builder import paths, platforms, progress, tags
+from builder import network, paths, platforms, progress, tags
 from builder.errors import KitError
 
 COMMANDS = ("lock", "push", "run", "test", "verify")
@@ -75,7 +75,7 @@ def _build(arguments: list[str]) -> None:
         prog="build.py",
         description="Build a Llama Stack distribution image and verify it. No container engine is needed; one that "
         "answers (Docker or Podman) gets the image loaded and verifies it under OpenShift's restrictions.",
-        epilog=EPILOG,
+        epilog=f"{network.HELP}\n{EPILOG}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     host = platforms.of_machine(platform.machine()).name

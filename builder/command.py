@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from builder import network
 from builder.errors import KitError, UnreachableError
 
 
@@ -40,6 +41,20 @@ def run(
     return done.stdout
 
 
+def run_uv(
+    arguments: Sequence[str | Path],
+    *,
+    failure: str,
+    error: type[KitError] = KitError,
+    advice: str = "",
+    stdin: str = "",
+) -> str:
+    """`run` uv, the one of this environment whatever is on PATH, with the network settings that pip and uv share."""
+    return run(
+        [uv(), *arguments], failure=failure, error=error, advice=advice, stdin=stdin, environment=network.for_uv()
+    )
+
+
 def last_lines(text: str, count: int = 25) -> str:
     """The end of a program's output, indented, for a message."""
     return "\n".join("  " + line for line in text.strip().splitlines()[-count:])
@@ -55,8 +70,8 @@ def host_python(version: str) -> str:
     """An interpreter of this minor version on this machine, to do what the image's own does in a sandbox."""
     if sys.version_info[:2] == tuple(int(part) for part in version.split(".")):
         return sys.executable
-    return run(
-        [uv(), "python", "find", version],
+    return run_uv(
+        ["python", "find", version],
         failure=f"the image's Python files need Python {version}, and this machine has none",
         error=UnreachableError,
         advice=f"install Python {version}, or let uv download it: uv python install {version}",

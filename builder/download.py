@@ -11,6 +11,7 @@ import truststore
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from builder import network
 from builder.errors import KitError, UnreachableError
 
 TIMEOUT = (10, 60)
@@ -52,16 +53,26 @@ def session(authorities: Iterable[Path] = ()) -> requests.Session:
     return made
 
 
+def package_session() -> requests.Session:
+    """A session for package mirrors: with the CA and the proxy that pip and uv have for the package index."""
+    certificates = network.certificates()
+    made = session([Path(certificates)] if certificates else [])
+    if proxy := network.proxy():
+        made.proxies = {"http": proxy, "https": proxy}
+    return made
+
+
 def get(http: requests.Session, address: str) -> bytes:
     """The content at `address`. Raises NotThereError for 404 and 410, else UnreachableError."""
+    shown = network.without_password(address)
     try:
         response = http.get(address, timeout=TIMEOUT)
     except requests.RequestException as error:
-        raise UnreachableError(f"{address}: {cause(error)}", "check the address, the proxy and the CA") from error
+        raise UnreachableError(f"{shown}: {cause(error)}", "check the address, the proxy and the CA") from error
     if response.status_code in (404, 410):
-        raise NotThereError(f"{address}: the server does not have it ({response.status_code})")
+        raise NotThereError(f"{shown}: the server does not have it ({response.status_code})")
     if not response.ok:
-        raise UnreachableError(f"{address}: the server answers {response.status_code} {response.reason}")
+        raise UnreachableError(f"{shown}: the server answers {response.status_code} {response.reason}")
     return response.content
 
 
@@ -76,24 +87,28 @@ def checked(content: bytes, sha256: str, name: str) -> bytes:
     return content
 
 
+def kept(sha256: str, cache: Path) -> bytes | None:
+    """The file with this hash, if `cache` has it."""
+    file = cache / sha256
+    content = file.read_bytes() if file.is_file() else None
+    return content if content is not None and hashlib.sha256(content).hexdigest() == sha256 else None
+
+
 def cached(http: requests.Session, addresses: list[str], sha256: str, cache: Path) -> bytes:
     """The file with this hash, from `cache` or the first address that has it; kept in `cache`."""
-    kept = cache / sha256
-    if kept.is_file():
-        content = kept.read_bytes()
-        if hashlib.sha256(content).hexdigest() == sha256:
-            return content
+    if (known := kept(sha256, cache)) is not None:
+        return known
     missing: NotThereError | None = None
     for address in addresses:
         try:
-            content = checked(get(http, address), sha256, address)
+            content = checked(get(http, address), sha256, network.without_password(address))
         except NotThereError as error:
             missing = missing or error
             continue
         cache.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(".part")
+        draft = cache / f"{sha256}.part"
         draft.write_bytes(content)
-        draft.replace(kept)
+        draft.replace(cache / sha256)
         return content
     raise missing or NotThereError("no address to download from")
 

@@ -10,6 +10,7 @@ import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.containers import Container
 
+from builder import paths
 from builder.errors import KitError, UnreachableError
 from builder.tags import Tag
 
@@ -130,9 +131,11 @@ def _usual_addresses() -> list[str]:
     if os.name == "nt":
         return ["npipe:////./pipe/docker_engine"]
     runtime = os.environ.get("XDG_RUNTIME_DIR", "/run")
-    sockets = ["/var/run/docker.sock", f"{Path.home()}/.docker/run/docker.sock"]
+    sockets = ["/var/run/docker.sock"]
+    if home := paths.home():
+        sockets.append(f"{home}/.docker/run/docker.sock")
     sockets += [f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", "/run/podman/podman.sock"]
-    return [f"unix://{socket}" for socket in dict.fromkeys(sockets) if Path(socket).exists()]
+    return [f"unix://{socket}" for socket in dict.fromkeys(sockets) if os.path.exists(socket)]
 
 
 def _said(error: Exception) -> str:

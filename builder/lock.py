@@ -95,19 +95,19 @@ def compile_lock(source: Inputs, target: Path, *, upgrade: bool = False, constra
     limits.write_text("".join(limit + "\n" for limit in source.limits))
     if target.exists() and not upgrade:
         draft.write_bytes(target.read_bytes())
-    words: list[str | Path] = [command.uv(), "pip", "compile", "-", "--output-file", draft, "--quiet"]
+    words: list[str | Path] = ["pip", "compile", "-", "--output-file", draft, "--quiet"]
     words += ["--universal", "--python-version", OLDEST_PYTHON, *wheels_only()]
     words += ["--generate-hashes", "--no-header", "--no-annotate", "--excludes", excludes, "--constraints", limits]
     words += ["--upgrade"] if upgrade else []
     words += ["--constraints", constraints] if constraints else []
     try:
-        command.run(
+        command.run_uv(
             words,
             stdin="\n".join(source.requirements),
             failure="the packages of the image could not be resolved",
             error=UnreachableError,
             advice="If a version conflict is named above, change distribution/build.yaml or "
-            "requirements/image.in; otherwise check the index in your uv settings.",
+            "requirements/image.in; otherwise check the index in your pip and uv settings.",
         )
         head = "# Written by `build.py lock`; change requirements/image.in and run it again.\n"
         text = f"{head}# inputs: sha256:{source.digest}\n{draft.read_text(encoding='utf-8')}"

@@ -1,7 +1,11 @@
-"""Where everything lies. All that the kit makes is under `.venv/`, `build/` and `dist/` of the clone."""
+"""Where everything lies. All that the kit makes is under `.venv/`, `build/` and `dist/` of the clone.
+
+Runs on Python 3.9, since the kit's environment is made with these paths.
+"""
 
 import os
 from pathlib import Path
+from typing import Optional
 
 WINDOWS = os.name == "nt"
 
@@ -34,6 +38,12 @@ VERDICTS = BUILD / "verdicts"
 CONTEXT = BUILD / "containerfile"
 REGISTRIES = BUILD / "registries"
 DIST = ROOT / "dist"
+
+
+def home() -> Optional[Path]:
+    """The user's home directory; None for a uid that has no account and no HOME, as containers give them."""
+    folder = os.path.expanduser("~")
+    return None if folder == "~" else Path(folder)
 
 
 def shown(path: Path) -> str:

@@ -1,6 +1,10 @@
 """The lock for one build: the repo's own, or one resolved for `--with` and `--without`."""
 
-from builder import lock, paths, progress
+import hashlib
+import json
+from pathlib import Path
+
+from builder import lock, network, paths, progress
 from builder.catalogue import Catalogue
 from builder.lock import Inputs, Lock
 from builder.manifest import Manifest
@@ -19,7 +23,7 @@ def lock_for(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Lock:
     if chosen is shipped:
         return own
     inputs = _inputs(chosen, shipped, catalogue)
-    path = paths.LOCKS / f"{inputs.digest[:16]}.lock"
+    path = _place(inputs)
     if path.is_file():
         return lock.load(path, inputs)
     with progress.step("resolve", "with the lock as constraints") as step:
@@ -28,8 +32,8 @@ def lock_for(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Lock:
         step.detail = f"{len(added)} more packages: {', '.join(added)}" if added else "no more packages"
     if cuda := [name for name in added if name.startswith(_CUDA)]:
         progress.warn(
-            f"torch comes with {len(cuda)} CUDA packages, several GB. For the CPU build, name the index of "
-            "torch's CPU wheels in your uv configuration and build again."
+            f"torch comes with {len(cuda)} CUDA packages, several GB. For the CPU build, build again with "
+            "UV_INDEX=URL UV_INDEX_STRATEGY=unsafe-best-match, where URL is the index of torch's CPU wheels."
         )
     return resolved
 
@@ -63,10 +67,16 @@ def _inputs(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Inputs
     )
 
 
+def _place(inputs: Inputs) -> Path:
+    """Where a resolution is kept, by what it was made from: its inputs, and the indexes that it was made with."""
+    made_from = json.dumps([inputs.digest, network.indexes()], sort_keys=True)
+    return paths.LOCKS / f"{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.lock"
+
+
 def _closure(lines: tuple[str, ...]) -> set[str]:
     """The names of everything these requirements need: none of it may be left out."""
     if not lines:
         return set()
     alone = Inputs(lines, ())
-    path = paths.LOCKS / f"{alone.digest[:16]}.lock"
+    path = _place(alone)
     return set((lock.load(path, alone) if path.is_file() else lock.compile_lock(alone, path)).versions)

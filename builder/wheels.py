@@ -38,7 +38,7 @@ def stage(locked: Lock, site: Path, scripts: Path, platform: Platform, base: Bas
     Nothing that is written depends on this machine. What requirements/left-out-files.txt names stays out. Raises
     UnreachableError if the index does not answer, KitError for a wrong hash or platform.
     """
-    words: list[str | Path] = [command.uv(), "pip", "install", "--quiet", "--target", site]
+    words: list[str | Path] = ["pip", "install", "--quiet", "--target", site]
     words += ["--python-version", base.python_version, "--python-platform", platform.wheels]
     words += [*lock.wheels_only(), *_build_settings()]
     words += ["--no-deps", "--require-hashes", "--requirements", locked.path]
@@ -77,14 +77,14 @@ def _build_settings() -> list[str | Path]:
 
 def _install(words: list[str | Path]) -> None:
     try:
-        command.run(words, failure="the wheels could not be staged", error=UnreachableError)
+        command.run_uv(words, failure="the wheels could not be staged", error=UnreachableError)
     except UnreachableError as error:
         if _HASH_MISMATCH.search(error.message):
             raise KitError(
                 f"a wheel is not the file that was locked\n{error.message}",
                 "the index or a proxy on the way changed it; do not use it. `build.py lock` resolves anew",
             ) from error
-        raise UnreachableError(error.message, "check the index, proxy and CA in your uv settings") from error
+        raise UnreachableError(error.message, "check index, proxy and CA in your pip and uv settings") from error
 
 
 def _named(changed: list[ChangedFile]) -> str:

@@ -21,7 +21,7 @@ def update(*, upgrade: bool, debian_mirror: str | None) -> None:
     with progress.step("providers", f"of {_PINNED}"):
         _describe_providers()
     with progress.step("debian"):
-        debian_lock.write(download.session(), mirrors.find(debian_mirror))
+        debian_lock.write(download.package_session(), mirrors.find(debian_mirror))
     catalogue = catalogues.load()
     shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
     with progress.step("image") as step:
@@ -39,10 +39,10 @@ def _describe_providers() -> None:
     """Ask the pinned llama-stack, in an environment of its own, which providers there are."""
     with tempfile.TemporaryDirectory() as scratch:
         environment = Path(scratch) / "environment"
-        command.run([command.uv(), "venv", "--python", "3.12", environment], failure="no environment could be made")
+        command.run_uv(["venv", "--python", "3.12", environment], failure="no environment could be made")
         python = environment / ("Scripts/python.exe" if paths.WINDOWS else "bin/python")
-        command.run(
-            [command.uv(), "pip", "install", "--python", python, _PINNED, "llama-stack-client==0.3.3"],
+        command.run_uv(
+            ["pip", "install", "--python", python, _PINNED, "llama-stack-client==0.3.3"],
             failure=f"{_PINNED} could not be installed",
             error=UnreachableError,
         )
@@ -77,11 +77,13 @@ def _compile_kit_locks(image: Inputs, *, upgrade: bool) -> None:
 def _compile_kit_lock(
     name: str, sources: list[str | Path], stdin: str | None = None, *, python: str = "3.12", upgrade: bool
 ) -> None:
-    words: list[str | Path] = [command.uv(), "pip", "compile", *sources, "--quiet"]
+    words: list[str | Path] = ["pip", "compile", *sources, "--quiet"]
     words += ["--output-file", paths.REQUIREMENTS / f"{name}.lock"]
     words += ["--upgrade"] if upgrade else []
     words += ["--universal", "--python-version", python, "--generate-hashes", "--no-header", "--no-annotate"]
-    command.run(words, stdin=stdin, failure=f"requirements/{name}.lock could not be resolved", error=UnreachableError)
+    command.run_uv(
+        words, stdin=stdin or "", failure=f"requirements/{name}.lock could not be resolved", error=UnreachableError
+    )
 
 
 def _image_versions() -> dict[str, str]:

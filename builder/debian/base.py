@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from builder import download
 from builder.debian import fetch, lock, mirrors, rootfs
 from builder.debian.fetch import Fetched
 from builder.image import entries
@@ -83,5 +82,5 @@ class DebianBase:
 def prepare(platform: Platform, mirror: str | None, *, locked: bool) -> DebianBase:
     """Fetch the base for a platform; `locked` forbids any version but the locked ones."""
     packages = lock.load(platform.architecture)
-    found = fetch.fetch(download.session(), mirrors.find(mirror), packages, allow_substitutes=not locked)
+    found = fetch.fetch(mirrors.find(mirror), packages, allow_substitutes=not locked)
     return DebianBase(tuple(found))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import requests
 
-from builder import download, paths
+from builder import download, network, paths
 from builder.debian import index
 from builder.debian.index import Package
 from builder.debian.mirrors import Mirrors
@@ -21,27 +21,30 @@ class Fetched:
     locked: Package | None = None
 
 
-def fetch(
-    http: requests.Session, mirrors: Mirrors, packages: list[Package], *, allow_substitutes: bool
-) -> list[Fetched]:
+def fetch(mirrors: Mirrors, packages: list[Package], *, allow_substitutes: bool) -> list[Fetched]:
     """Every package, from the download cache, the mirror, or Debian's snapshot archive.
 
     A package that none of them has is replaced by the suite's current version, unless
     `allow_substitutes` is false (`--locked`): then UnreachableError names it.
     """
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        found = list(pool.map(lambda package: _locked(http, mirrors, package), packages))
-    gone = [package for package, content in zip(packages, found, strict=True) if content is None]
+    found = {package: download.kept(package.sha256, paths.DOWNLOADS) for package in packages}
+    if wanted := [package for package, content in found.items() if content is None]:
+        http = download.package_session()
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            found |= zip(wanted, pool.map(lambda package: _locked(http, mirrors, package), wanted), strict=True)
+    gone = [package for package, content in found.items() if content is None]
     if gone and not allow_substitutes:
         names = ", ".join(f"{package.name} {package.version}" for package in gone)
+        places = dict.fromkeys(network.without_password(mirrors.root(package.archive)) for package in gone)
         raise UnreachableError(
-            f"neither the mirror nor the snapshot archive has {names}, and --locked forbids another version",
-            "set DEBIAN_SNAPSHOT to an archive that has it, or run: python build.py lock",
+            f"neither {' nor '.join(places)} nor a snapshot archive has {names}, and --locked forbids another version",
+            "set DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR or DEBIAN_SNAPSHOT to an archive that has it, or run: "
+            "python build.py lock",
         )
-    substitutes = _substitutes(http, mirrors, gone)
+    substitutes = _substitutes(http, mirrors, gone) if gone else {}
     return [
         Fetched(package, content) if content is not None else substitutes[package.name]
-        for package, content in zip(packages, found, strict=True)
+        for package, content in found.items()
     ]
 
 
@@ -61,8 +64,6 @@ def _locked(http: requests.Session, mirrors: Mirrors, package: Package) -> bytes
 
 def _substitutes(http: requests.Session, mirrors: Mirrors, gone: list[Package]) -> dict[str, Fetched]:
     """The current version of each package that is gone, by name."""
-    if not gone:
-        return {}
     current = index.current(http, mirrors, [package.name for package in gone], gone[0].architecture)
     locked = {package.name: package for package in gone}
     found = {}

@@ -11,9 +11,10 @@ import requests
 from debian.deb822 import Packages, Release
 from debian.debian_support import Version
 
-from builder import download, paths
-from builder.debian.mirrors import Mirrors
-from builder.errors import KitError
+from builder import download, network, paths
+from builder.debian.mirrors import Mirrors, is_snapshot
+from builder.download import NotThereError
+from builder.errors import KitError, UnreachableError
 
 SUITE = "trixie"
 INDEXES = (("debian", SUITE), ("debian", f"{SUITE}-updates"), ("debian-security", f"{SUITE}-security"))
@@ -43,11 +44,11 @@ def current(http: requests.Session, mirrors: Mirrors, names: list[str], architec
     newest: dict[str, Package] = {}
     for archive, distribution in INDEXES:
         root = f"{mirrors.root(archive)}/dists/{distribution}"
-        release = Release(_signed_text(download.get(http, f"{root}/InRelease"), f"{root}/InRelease"))
+        release = _release(http, f"{root}/InRelease", archive, distribution)
         made = parsedate_to_datetime(release["Date"]).astimezone(UTC)
         listing = f"main/binary-{architecture}/Packages.xz"
         sha256 = next(entry["sha256"] for entry in release["SHA256"] if entry["name"] == listing)
-        content = download.checked(download.get(http, f"{root}/{listing}"), sha256, f"{root}/{listing}")
+        content = download.checked(download.get(http, f"{root}/{listing}"), sha256, f"{distribution}'s {listing}")
         for paragraph in _paragraphs(lzma.decompress(content).decode(), set(names)):
             package = _package(Packages(paragraph), architecture, archive, made)
             held = newest.get(package.name)
@@ -56,6 +57,30 @@ def current(http: requests.Session, mirrors: Mirrors, names: list[str], architec
     if missing := sorted(set(names) - newest.keys()):
         raise KitError(f"Debian {SUITE} has no package {', '.join(missing)} for {architecture}")
     return sorted(newest.values())
+
+
+def _release(http: requests.Session, address: str, archive: str, distribution: str) -> Release:
+    """The signed index of a distribution, if it is the one that was asked for and still holds."""
+    shown = network.without_password(address)
+    try:
+        release = Release(_signed_text(download.get(http, address), shown))
+    except NotThereError as error:
+        variable = "DEBIAN_SECURITY_MIRROR" if archive == "debian-security" else "DEBIAN_MIRROR"
+        advice = f"set {variable} to the folder of a mirror that holds dists/{distribution}/ and pool/"
+        raise UnreachableError(error.message, advice) from error
+    if release.get("Codename") != distribution:
+        raise KitError(
+            f"{shown} is the index of {release.get('Codename') or 'nothing named'} and not of {distribution}",
+            "use a mirror that serves Debian's own index; a proxy may be changing it",
+        )
+    until = release.get("Valid-Until")
+    if until and parsedate_to_datetime(until) < datetime.now(UTC) and not is_snapshot(address):
+        raise KitError(
+            f"{shown} has expired: it was valid until {until}, and later security updates are not in it",
+            "use a mirror that is up to date (and a clock that is right); a snapshot is accepted if its address says "
+            "of when it is, as in .../debian/20260101T000000Z",
+        )
+    return release
 
 
 def _paragraphs(listing: str, names: set[str]) -> Iterator[str]:

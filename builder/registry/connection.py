@@ -1,6 +1,7 @@
 """HTTP to one registry: its certificate, its questions for credentials, its errors in words."""
 
 import base64
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import requests
 from requests.auth import AuthBase
 from requests.utils import parse_dict_header
 
-from builder import download
+from builder import download, paths
 from builder.errors import UnreachableError
 from builder.registry import credentials
 from builder.registry.credentials import Credentials
@@ -19,8 +20,9 @@ from builder.tags import DEFAULT_HOST
 
 _API_HOSTS = {DEFAULT_HOST: "registry-1.docker.io"}
 _CLIENT = "llama-stack-distribution"
-_CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d", "~/.config/containers/certs.d", "~/.docker/certs.d")
-"""Where Docker and Podman keep a registry's own CA, in a folder of its name."""
+_CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
+_OWN_CERTIFICATES = (".config/containers/certs.d", ".docker/certs.d")
+"""Where Docker and Podman keep a registry's own CA, in a folder of its name; these are below the user's home."""
 
 
 class _Header(AuthBase):
@@ -177,5 +179,7 @@ def _basic(account: Credentials) -> str:
 
 
 def _own_authorities(host: str) -> list[Path]:
-    folders = [Path(folder).expanduser() / host for folder in _CERTIFICATES]
-    return [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.crt"))]
+    home = paths.home()
+    places = [Path(folder) for folder in _CERTIFICATES] + [home / folder for folder in _OWN_CERTIFICATES if home]
+    folders = [place / host for place in places]
+    return [path for folder in folders if os.path.isdir(folder) for path in sorted(folder.glob("*.crt"))]

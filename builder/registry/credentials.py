@@ -14,6 +14,7 @@ from typing import Any
 from docker.auth import AuthConfig
 from docker.errors import DockerException
 
+from builder import paths
 from builder.errors import UsageError, UserFileError
 
 USERNAME, PASSWORD = "REGISTRY_USERNAME", "REGISTRY_PASSWORD"
@@ -51,7 +52,7 @@ def find(host: str, repository: str, environment: Mapping[str, str] = os.environ
     if content and (found := _in_document(content, Path(CONTENT), host, repository)):
         return found
     for path in _files(environment):
-        if path.is_file() and (found := _in_document(path.read_text(encoding="utf-8"), path, host, repository)):
+        if os.path.isfile(path) and (found := _in_document(path.read_text(encoding="utf-8"), path, host, repository)):
             return found
     return None
 
@@ -65,13 +66,16 @@ def _files(environment: Mapping[str, str]) -> Iterator[Path]:
     if chosen := environment.get(FILE):
         yield Path(chosen)
         return
-    home = Path(environment.get("HOME") or Path.home())
+    given = environment.get("HOME")
+    home = Path(given) if given else paths.home()
     if runtime := environment.get("XDG_RUNTIME_DIR"):
         yield Path(runtime) / "containers/auth.json"
     if hasattr(os, "getuid"):
         yield Path(f"/run/containers/{os.getuid()}/auth.json")
-    yield Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers/auth.json"
-    yield Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+    if folder := environment.get("XDG_CONFIG_HOME") or (home and home / ".config"):
+        yield Path(folder) / "containers/auth.json"
+    if folder := environment.get("DOCKER_CONFIG") or (home and home / ".docker"):
+        yield Path(folder) / "config.json"
 
 
 def _in_document(content: str, path: Path, host: str, repository: str) -> Credentials | None:

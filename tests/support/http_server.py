@@ -1,5 +1,6 @@
 """HTTP servers of the tests' own, for what no real server would say on request."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(handler: type[Handler], port: int = 0) -> Iterator[int]:
+def serving(handler: type[Handler], port: int = 0, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Answer on ``port`` of the loopback, a free one if it is 0, until the block ends; yields the port."""
     with ThreadingHTTPServer((LOOPBACK, port), handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))  # seconds until it sees that it is to end
         thread.start()
         try:

@@ -21,22 +21,35 @@ class OtherUser:
     environment: dict[str, str]
 
 
+WITHOUT_ACCOUNT = 54321
+"""A uid that no passwd file has, as OpenShift gives them."""
+
+
 def nobody(clone: Path, scratch: Path) -> OtherUser:
     """The user `nobody`, who now owns `clone`, a folder in `scratch`; skips the test where only root could do this."""
+    user = pwd.getpwnam("nobody")
+    return _user(user.pw_uid, user.pw_gid, ("env", "HOME=/nonexistent"), clone, scratch)
+
+
+def without_account(clone: Path, scratch: Path) -> OtherUser:
+    """A uid without an account and without HOME, who now owns `clone`; skips the test as `nobody` does."""
+    return _user(WITHOUT_ACCOUNT, 0, ("env", "-u", "HOME"), clone, scratch)
+
+
+def _user(uid: int, gid: int, home: tuple[str, ...], clone: Path, scratch: Path) -> OtherUser:
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    user = pwd.getpwnam("nobody")
     for path in (clone, *clone.rglob("*")):
-        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+        os.chown(path, uid, gid, follow_symlinks=False)
     for parent in scratch.parents[:2]:
         parent.chmod(parent.stat().st_mode | 0o011)
     scratch.chmod(0o711)
     # root's own Python is in a directory that nobody else may enter.
     prefix = Path(shutil.copytree(sys.base_prefix, scratch / "python", symlinks=True))
     return OtherUser(
-        ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"),
+        (*home, "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"),
         prefix / "bin" / "python3",
-        {"LD_LIBRARY_PATH": str(prefix / "lib"), "HOME": "/nonexistent"},
+        {"LD_LIBRARY_PATH": str(prefix / "lib")},
     )
 
 

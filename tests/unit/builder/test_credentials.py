@@ -2,10 +2,12 @@
 
 import base64
 import json
+import pwd
 from pathlib import Path
 
 import pytest
 
+from builder import paths
 from builder.errors import UsageError, UserFileError
 from builder.registry import credentials
 
@@ -78,3 +80,14 @@ def test_half_an_account_in_the_environment_is_an_error() -> None:
     assert account
     assert account.username == "robot"
     assert "secret" not in repr(account)
+
+
+def test_a_uid_without_an_account_or_home_has_the_environments_and_the_systems(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    assert paths.home() is None
+    assert "~" not in credentials.places({})
+    _write(tmp_path / "containers/auth.json", "reg.internal:5000")
+    assert _found({"XDG_CONFIG_HOME": str(tmp_path)}) == "auth reg.internal:5000"

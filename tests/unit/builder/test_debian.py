@@ -71,9 +71,10 @@ class TestMirrors:
 
     def test_apts_deb822_sources_are_used(self, tmp_path: Path) -> None:
         (tmp_path / "sources.list.d" / "debian.sources").write_text(
-            "Types: deb\nURIs: http://old.test/debian\nSuites: sid\nEnabled: no\n\n"
-            "Types: deb\n# comment\nURIs: http://deb.test/debian/\nSuites: bookworm\n\n"
-            "Types: deb\nURIs: http://deb.test/debian-security\nSuites: bookworm-security\n"
+            "Types: deb\nURIs: http://old.test/debian\nSuites: sid\nComponents: main\nEnabled: no\n\n"
+            "Types: deb-src\nURIs: http://sources.test/debian\nSuites: sid\nComponents: main\n\n"
+            "Types: deb\n# comment\nURIs: http://deb.test/debian/\nSuites: bookworm\nComponents: main\n\n"
+            "Types: deb\nURIs: http://deb.test/debian-security\nSuites: bookworm-security\nComponents: main\n"
         )
         assert mirrors.find() == Mirrors(
             "http://deb.test/debian", "http://deb.test/debian-security", "http://snapshot.test/archive"
@@ -90,6 +91,81 @@ class TestMirrors:
             "http://mirror.test/debian-security",
         )
         assert found.snapshot is None
+
+    @pytest.mark.parametrize(
+        "sources",
+        [
+            "deb https://repo.test/artifactory/debian-remote trixie main",
+            "deb https://repo.test/artifactory/debian-remote bookworm main contrib\n"
+            "deb https://repo.test/repository/other bookworm main",
+            "deb [signed-by=/keys/corp.asc] https://repo.test/artifactory/debian-remote trixie main",
+        ],
+    )
+    def test_a_mirror_of_any_name_is_found(self, tmp_path: Path, sources: str) -> None:
+        (tmp_path / "sources.list").write_text(sources)
+        found = mirrors.find()
+        assert found.debian == "https://repo.test/artifactory/debian-remote"
+        assert found.security == "https://repo.test/artifactory/debian-security-remote"
+
+    def test_an_address_without_debian_in_it_is_found_by_its_suites(self, tmp_path: Path) -> None:
+        (tmp_path / "sources.list").write_text(
+            "deb https://repo.test/repository/apt-proxy trixie main\n"
+            "deb https://repo.test/repository/apt-proxy trixie-updates main\n"
+            "deb https://repo.test/repository/apt-security trixie-security main\n"
+        )
+        found = mirrors.find()
+        assert found.debian == "https://repo.test/repository/apt-proxy"
+        assert found.security == "https://repo.test/repository/apt-security"
+
+    def test_what_others_publish_for_debian_is_no_mirror(self, tmp_path: Path) -> None:
+        others = (
+            "deb [signed-by=/keys/docker.asc] https://docker.test/linux/debian bookworm stable\n"
+            "deb https://yarn.test/debian/ stable main\n"
+            "deb https://postgresql.test/pub/repos/apt bookworm-pgdg main\n"
+            "deb [arch=amd64 signed-by=/keys/vault.gpg] https://vault.test bookworm main\n"
+            "deb [signed-by=/keys/raspberry.gpg] http://raspberry.test/debian bookworm main\n"
+            "deb https://tool.test/apt stable main\n"
+        )
+        (tmp_path / "sources.list.d" / "others.list").write_text(others)
+        (tmp_path / "sources.list.d" / "system.sources").write_text(
+            "Types: deb\nURIs: http://mirror.test/pub/linux\nSuites: bookworm bookworm-updates\nComponents: main\n"
+            "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+        )
+        assert mirrors.find().debian == "http://mirror.test/pub/linux"
+
+    def test_a_system_that_is_not_debian_has_no_mirror(self, tmp_path: Path) -> None:
+        (tmp_path / "sources.list").write_text(
+            "deb http://archive.test/ubuntu noble main universe\n"
+            "deb http://archive.test/ubuntu noble-security main universe\n"
+            "deb [arch=amd64] https://browser.test/linux/deb/ stable main\n"
+            "deb [signed-by=/keys/docker.asc] https://docker.test/linux/ubuntu noble stable\n"
+        )
+        with pytest.raises(UnreachableError, match="no Debian apt sources"):
+            mirrors.find()
+
+    def test_a_list_of_mirrors_is_read_as_in_cloud_images(self, tmp_path: Path) -> None:
+        (tmp_path / "mirrors.list").write_text("# by region\nhttps://cloud.test/debian\tpriority:1\n")
+        (tmp_path / "sources.list.d" / "debian.sources").write_text(
+            f"Types: deb deb-src\nURIs: mirror+file://{tmp_path}/mirrors.list\nSuites: trixie trixie-updates\n"
+            "Components: main\n"
+        )
+        assert mirrors.find().debian == "https://cloud.test/debian"
+
+    def test_who_names_a_mirror_gets_security_updates_from_it_too(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "sources.list").write_text(
+            "deb http://apt.test/debian trixie main\ndeb http://apt.test/debian-security trixie-security main\n"
+        )
+        assert mirrors.find().security == "http://apt.test/debian-security"
+        monkeypatch.setenv("DEBIAN_MIRROR", "http://named.test/debian")
+        assert mirrors.find().security == "http://named.test/debian-security"
+        assert mirrors.find("http://line.test/debian-remote/").security == "http://line.test/debian-security-remote"
+
+    def test_a_snapshot_may_be_the_mirror(self) -> None:
+        found = mirrors.find("http://snapshot.test/archive/debian/20260101T000000Z/")
+        assert found.security == "http://snapshot.test/archive/debian-security/20260101T000000Z"
+        assert found.snapshot == "http://snapshot.test/archive"
 
     def test_the_command_line_and_the_environment_come_first(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -108,6 +184,9 @@ class TestMirrors:
         assert caught.value.exit_code == 69
 
 
+EXPIRED = {"Valid-Until": "Sat, 19 Sep 2020 07:55:41 UTC"}
+
+
 class TestIndex:
     """Versions are believed only from a signed index."""
 
@@ -118,25 +197,33 @@ class TestIndex:
         keys.write_bytes(bytes(key.extract_certificate()))
         monkeypatch.setattr(paths, "DEBIAN_KEYS", keys)
 
-        def publish(packages: dict[str, str], *, tamper: bool = False, signer: pysequoia.Tsk = key) -> None:
+        def publish(
+            packages: dict[str, str],
+            *,
+            tamper: bool = False,
+            signer: pysequoia.Tsk = key,
+            fields: dict[str, str] | None = None,
+            time: str = "",
+        ) -> None:
             for archive, distribution in index.INDEXES:
                 version = packages.get(distribution)
                 text = f"Package: dash\nVersion: {version}\nFilename: pool/d.deb\nSHA256: {'0' * 64}\nSize: 5\n\n"
                 listing = lzma.compress(("Package: other\nVersion: 9\n\n" + (text if version else "")).encode())
                 name = "main/binary-amd64/Packages.xz"
+                named = {"Codename": distribution, "Date": "Sat, 12 Sep 2026 07:55:41 UTC"} | (fields or {})
                 release = (
-                    "Date: Sat, 12 Sep 2026 07:55:41 UTC\nSHA256:\n"
+                    "".join(f"{field}: {value}\n" for field, value in named.items()) + "SHA256:\n"
                     f" {hashlib.sha256(listing).hexdigest()} {len(listing)} {name}\n"
                 )
                 signed = pysequoia.sign(signer.signer(), release.encode(), mode=pysequoia.SignatureMode.CLEAR)
-                root = f"/{archive}/dists/{distribution}"
+                root = f"/{archive}{time}/dists/{distribution}"
                 site.files[f"{root}/InRelease"] = signed
                 site.files[f"{root}/{name}"] = listing + b"\0" if tamper else listing
 
         return publish
 
-    def _current(self, site: Site) -> list[Package]:
-        where = Mirrors(f"{site.address}/debian", f"{site.address}/debian-security", None)
+    def _current(self, site: Site, time: str = "") -> list[Package]:
+        where = Mirrors(f"{site.address}/debian{time}", f"{site.address}/debian-security{time}", None)
         return index.current(download.session(), where, ["dash"], "amd64")
 
     def test_the_newest_of_all_indexes_wins(self, site: Site, publish: Callable[..., None]) -> None:
@@ -167,6 +254,42 @@ class TestIndex:
         with pytest.raises(KitError, match=r"expected sha256 .*\n.*received sha256"):
             self._current(site)
 
+    def test_an_index_that_has_expired_is_refused(self, site: Site, publish: Callable[..., None]) -> None:
+        publish({"trixie": "1"}, fields=EXPIRED)
+        with pytest.raises(KitError, match=r"/debian/dists/trixie/InRelease has expired: .*19 Sep 2020") as caught:
+            self._current(site)
+        assert caught.value.exit_code == 1
+
+    def test_an_index_that_still_holds_is_accepted(self, site: Site, publish: Callable[..., None]) -> None:
+        publish({"trixie": "1"}, fields={"Valid-Until": "Sat, 19 Sep 2099 07:55:41 UTC"})
+        assert self._current(site)[0].version == "1"
+
+    def test_a_snapshot_whose_address_says_of_when_it_is_may_have_expired(
+        self, site: Site, publish: Callable[..., None]
+    ) -> None:
+        publish({"trixie": "1"}, fields=EXPIRED, time="/20200912T080000Z")
+        assert self._current(site, "/20200912T080000Z")[0].version == "1"
+
+    def test_the_index_of_another_suite_is_refused(self, site: Site, publish: Callable[..., None]) -> None:
+        publish({"trixie": "1"}, fields={"Codename": "bookworm"})
+        with pytest.raises(KitError, match="is the index of bookworm and not of trixie"):
+            self._current(site)
+
+    def test_a_mirror_without_security_updates_is_told_apart(self, site: Site, publish: Callable[..., None]) -> None:
+        publish({"trixie": "1"})
+        del site.files["/debian-security/dists/trixie-security/InRelease"]
+        with pytest.raises(UnreachableError) as caught:
+            self._current(site)
+        assert "DEBIAN_SECURITY_MIRROR" in caught.value.advice
+
+    def test_no_message_shows_a_password_of_an_address(self, site: Site, publish: Callable[..., None]) -> None:
+        publish({"trixie": "1"}, fields={"Codename": "bookworm"})
+        address = site.address.replace("http://", "http://robot:secret@") + "/debian"
+        for archive in (address, address + "-of-nobody"):
+            with pytest.raises(KitError) as caught:
+                index.current(download.session(), Mirrors(archive, archive, None), ["dash"], "amd64")
+            assert "secret" not in caught.value.message
+
 
 class TestFetch:
     """Locked files, wherever they still are."""
@@ -179,7 +302,7 @@ class TestFetch:
         )
 
     def _fetch(self, site: Site, package: Package, *, substitutes: bool = True) -> list[fetch.Fetched]:
-        return fetch.fetch(download.session(), self._mirrors(site), [package], allow_substitutes=substitutes)
+        return fetch.fetch(self._mirrors(site), [package], allow_substitutes=substitutes)
 
     def test_a_file_is_fetched_once(self, site: Site) -> None:
         package = _package(self.CONTENT)
@@ -221,7 +344,9 @@ class TestFetch:
         assert (found.package, found.locked) == (newer, locked)
 
     def test_locked_forbids_another_version(self, site: Site) -> None:
-        with pytest.raises(UnreachableError, match="dash 1, and --locked forbids") as caught:
+        with pytest.raises(
+            UnreachableError, match="/debian nor a snapshot archive has dash 1, and --locked forbids"
+        ) as caught:
             self._fetch(site, _package(self.CONTENT), substitutes=False)
         assert "build.py lock" in caught.value.advice
 
@@ -232,7 +357,7 @@ class TestFetch:
             self._fetch(site, package)
         nobody = Mirrors("http://127.0.0.1:9/debian", "http://127.0.0.1:9/s", None)
         with pytest.raises(UnreachableError, match="refused"):
-            fetch.fetch(download.session(), nobody, [package], allow_substitutes=True)
+            fetch.fetch(nobody, [package], allow_substitutes=True)
 
 
 class TestLock:
