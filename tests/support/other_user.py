@@ -41,9 +41,7 @@ def _user(uid: int, gid: int, home: tuple[str, ...], clone: Path, scratch: Path)
         pytest.skip("only root can become another user")
     for path in (clone, *clone.rglob("*")):
         os.chown(path, uid, gid, follow_symlinks=False)
-    for parent in scratch.parents[:2]:
-        parent.chmod(parent.stat().st_mode | 0o011)
-    scratch.chmod(0o711)
+    open_the_way_to(scratch)
     # root's own Python is in a directory that nobody else may enter.
     prefix = Path(shutil.copytree(sys.base_prefix, scratch / "python", symlinks=True))
     return OtherUser(
@@ -51,6 +49,13 @@ def _user(uid: int, gid: int, home: tuple[str, ...], clone: Path, scratch: Path)
         prefix / "bin" / "python3",
         {"LD_LIBRARY_PATH": str(prefix / "lib")},
     )
+
+
+def open_the_way_to(folder: Path) -> None:
+    """Let every user search a folder and those above it, which pytest makes for its own user alone."""
+    for part in (folder, *folder.parents):
+        if not part.stat().st_mode & 0o001:
+            part.chmod(part.stat().st_mode | 0o011)
 
 
 @contextmanager

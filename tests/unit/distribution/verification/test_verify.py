@@ -14,7 +14,7 @@ from distribution.verification.document import Source
 from distribution.verification.findings import CODES, Finding
 from distribution.verification.subject import Address, Target
 from distribution.verification.verify import read, verify
-from tests.support.other_user import as_nobody
+from tests.support.other_user import as_nobody, open_the_way_to
 
 REPOSITORY = Path(__file__).parents[4]
 CONFIG = (REPOSITORY / "run.yaml").read_text(encoding="utf-8")
@@ -118,8 +118,7 @@ def hidden(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "hidden"
     (folder / "state").mkdir(parents=True)
     (folder / "state" / "kvstore.db").touch()
-    for parent in (tmp_path, *tmp_path.parents[:2]):  # pytest makes them for this user alone
-        parent.chmod(0o755)
+    open_the_way_to(tmp_path)
     folder.chmod(0o000)
     yield folder
     folder.chmod(0o755)
