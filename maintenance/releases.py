@@ -38,8 +38,8 @@ def fetched(version: str) -> Iterator[Sources]:
 
 
 def _install(requirement: str, folder: str) -> None:
-    command.run(
-        [command.uv(), "pip", "install", "--quiet", "--no-deps", "--target", folder, requirement],
+    command.run_uv(
+        ["pip", "install", "--quiet", "--no-deps", "--target", folder, requirement],
         failure=f"{requirement} could not be fetched",
         error=UnreachableError,
     )
