@@ -16,11 +16,11 @@ from docker import DockerClient
 from docker.errors import APIError, BuildError
 
 from benchmarks import stock
-from builder import command
+from builder import command, pin
 from builder.debian import mirrors
 from builder.debian.index import SUITE
 
-TAG = "benchmark/stock:0.3.3"
+TAG = f"benchmark/stock:{pin.llama_stack()}"
 CONTAINERFILE = Path(__file__).with_name("conventional.Containerfile")
 PUBLIC_BASE = f"debian:{SUITE}-slim"
 OWN_BASE = f"benchmark/debian:{SUITE}"

@@ -5,11 +5,11 @@ from typing import Any
 import yaml
 
 from builder import catalogue as catalogues
-from builder import manifest, paths
+from builder import manifest, paths, pin
 from builder.catalogue import Catalogue
 
-CONSTRAINTS = ("llama-stack==0.3.3", "llama-stack-client==0.3.3", "mcp<2")
-"""Without the last two, llama-stack 0.3.3 does not start with the newest packages."""
+CONSTRAINTS = (f"llama-stack=={pin.llama_stack()}", f"llama-stack-client=={pin.llama_stack()}", "mcp<2")
+"""Without the last two, the pinned llama-stack does not start with the newest packages."""
 OUR_TYPES = ("inline::files", "inline::prompts", "remote::s3-files")
 """What providers/registry adds under names of its own."""
 LOCAL_FILES = {

@@ -67,7 +67,7 @@ def parse(text: str, option: str = "--tag") -> Tag:
     """
     match = _REFERENCE.fullmatch(text)
     if not match or len(text) > 255:
-        raise UsageError(f"{option} {text!r} is not an image name: {_why(text)}", "for example: llama-stack:0.3.3")
+        raise UsageError(f"{option} {text!r} is not an image name: {_why(text)}", "for example: llama-stack:1.0")
     host, name = match["host"] or "", match["name"]
     if host and not (re.search(r"[.:\[]", host) or host == "localhost"):
         host, name = "", f"{host}/{name}"  # as engines do: a first part without a dot is no host

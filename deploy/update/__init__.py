@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.update import chart_readme, environment_table, run_configs
+from builder import pin
+from deploy.update import chart_readme, environment_table, run_configs, versions
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_CONFIG = ROOT / "run.yaml"
@@ -19,5 +20,6 @@ GENERATED: dict[Path, Callable[[str], str]] = {
     ROOT / "docs" / "deploying.md": lambda now: environment_table.with_table(
         now, RUN_CONFIG.read_text(encoding="utf-8")
     ),
+    **{path: lambda now: versions.with_version(now, pin.llama_stack()) for path in versions.files(ROOT / "deploy")},
 }
 """In this order: the chart's README is made from its values."""

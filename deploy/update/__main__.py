@@ -1,4 +1,4 @@
-"""`python -m deploy.update` writes what is made from run.yaml and the chart's values, and says what changed."""
+"""`python -m deploy.update` writes what is made from run.yaml, the chart's values and the pin; it says what changed."""
 
 from deploy.update import GENERATED, ROOT
 

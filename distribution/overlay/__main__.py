@@ -4,9 +4,10 @@ from collections import defaultdict
 from importlib import import_module
 
 from distribution.overlay.declaration import Change, all_changes
+from distribution.upstream import version
 
-HEADING = """\
-# What this distribution does otherwise than llama-stack 0.3.3
+HEADING = f"""\
+# What this distribution does otherwise than llama-stack {version.llama_stack()}
 
 Written by `python -m distribution.overlay` from the declarations in distribution/overlay/; a test compares them. Each
 entry is a name of upstream's that is changed when its module is imported, and the defect that is the reason.

@@ -1,4 +1,4 @@
-"""The run config as the server reads it: what 0.3.3 would stumble over, and has a plain meaning all the same."""
+"""The run config as the server reads it: what llama-stack would stumble over, and has a plain meaning all the same."""
 
 import os
 from typing import Any
@@ -24,7 +24,7 @@ def replace_env_vars(original: Any) -> Any:
 
 
 def without_leftovers(config: Any) -> Any:
-    """Take out what has a plain meaning in 0.3.3 without being part of it.
+    """Take out what has a plain meaning in llama-stack without being part of it.
 
     Telemetry as an API with providers means `telemetry: {enabled: true}`; a directory of external providers
     or APIs that is not there holds none; of an API that takes one provider the last that is on is meant.

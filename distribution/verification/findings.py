@@ -49,7 +49,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "missing-field": (Severity.ERROR, "a required field is not there"),
     "invalid-value": (Severity.ERROR, "a value of the wrong type or outside what is allowed"),
     "unknown-key": (Severity.WARNING, "a key that nobody reads"),
-    "ignored-key": (Severity.WARNING, "a key that llama-stack 0.3.3 knows and does not act on"),
+    "ignored-key": (Severity.WARNING, "a key that llama-stack knows and does not act on"),
     "old-format": (Severity.ERROR, "written for llama-stack 0.2.x"),
     # Variables
     "unset-variable": (Severity.ERROR, "${env.NAME} without a value"),

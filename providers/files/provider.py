@@ -1,4 +1,4 @@
-"""The Files API of llama-stack 0.3.3, as it is called in process; ``routes`` serves it over HTTP."""
+"""The Files API of llama-stack, as it is called in process; ``routes`` serves it over HTTP."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -7,6 +7,7 @@ import helm_python
 import pytest
 import yaml
 
+from builder import pin
 from tests.deploy import cluster
 from tests.deploy.manifests import (
     CHART,
@@ -505,7 +506,7 @@ def test_the_claim_survives_the_release() -> None:
 def test_an_image_is_named_by_tag_or_digest() -> None:
     digest = "sha256:" + "a" * 64
     image = {"repository": "registry.example:5000/ai/llama-stack"}
-    assert container(one(render(), "Deployment"))["image"] == "llama-stack:0.3.3"
+    assert container(one(render(), "Deployment"))["image"] == f"llama-stack:{pin.llama_stack()}"
     for more, reference in (({"tag": "x"}, ":x"), ({"tag": "x", "digest": digest}, f"@{digest}")):
         deployment = one(render({"image": {**image, **more}}), "Deployment")
         assert container(deployment)["image"] == f"registry.example:5000/ai/llama-stack{reference}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.update import CHART, GENERATED, ROOT, blocks, environment_table
+from deploy.update import CHART, GENERATED, ROOT, blocks, environment_table, versions
 
 
 @pytest.mark.parametrize("path", GENERATED, ids=lambda path: str(path.relative_to(ROOT)))
@@ -47,6 +47,27 @@ providers:
     assert bucket.places == ["providers.files[s3].config.bucket"]
     assert (key.name, key.is_secret, bucket.is_secret) == ("BUCKET_KEY", True, False)
     assert (region.default, region.places) == ("here", ["providers.files[s3].config.region"])
+
+
+def test_manifests_name_the_pinned_version() -> None:
+    named = {path.relative_to(ROOT / "deploy").parts[0] for path in versions.files(ROOT / "deploy")}
+    assert named == {"helm", "kustomize", "operator", "run-config"}
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("appVersion: 1.0\n", "appVersion: 2.0rc1\n"),
+        ("    app.kubernetes.io/version: 1.0\n", "    app.kubernetes.io/version: 2.0rc1\n"),
+        ("        image: llama-stack:1.0\n", "        image: llama-stack:2.0rc1\n"),
+        ("  newName: llama-stack\n  newTag: 1.0\n", "  newName: llama-stack\n  newTag: 2.0rc1\n"),
+        ("  newName: registry.internal/llama-stack\n  newTag: 1.0\n", None),
+        ("        image: registry.internal/llama-stack:1.0\n", None),
+        ("        image: llama-stack:mine\n", None),
+    ],
+)
+def test_a_version_is_written_where_the_image_has_no_name_of_its_own(line: str, wanted: str | None) -> None:
+    assert versions.with_version(line, "2.0rc1") == (wanted or line)
 
 
 def test_a_page_without_its_marks_is_an_error() -> None:

@@ -161,7 +161,7 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(clone: Path, tmp_path: Pa
     [
         ("distribution/build.yaml", "version: [2\nx: y\n", 65, "distribution/build.yaml:2: is not YAML"),
         ("run.yaml", "version: [2\nx: y\n", 78, "run.yaml:2: is not YAML"),
-        ("requirements/image.in", "llama-stack==0.3.3\nuvicorn<1\n", 65, "run: python build.py lock"),
+        ("requirements/image.in", "llama-stack\nuvicorn<1\n", 65, "run: python build.py lock"),
         ("requirements/image.lock", None, 65, "image.lock: the lock is missing"),
     ],
 )

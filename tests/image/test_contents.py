@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import platforms, wheels
+from builder import pin, platforms, wheels
 from tests.support.image import BuiltImage
 
 # Imports what each provider of the manifest names, as upstream does when it resolves one.
@@ -151,7 +151,7 @@ def test_packages_are_recorded_for_scanners(built: BuiltImage) -> None:
     status = {path.name for path in (built.root / "var/lib/dpkg/status.d").iterdir()}
     assert {"libc6", "libssl3t64", "python3.13"} <= status
     done = built.run("python", "-c", "import importlib.metadata as m; print(m.version('llama-stack'))")
-    assert done.stdout.strip() == "0.3.3"
+    assert done.stdout.strip() == pin.llama_stack()
 
 
 def _machine(path: Path) -> int | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from distribution.upstream import version
 from distribution.upstream.apis import RESOURCES, resources_skipped_without_provider
 from distribution.verification import old_format
 from distribution.verification.config_models import nearest
@@ -24,7 +25,7 @@ def check(subject: Subject, resolution: Resolution) -> Iterator[Finding]:
         yield subject.finding(
             "resource-skipped",
             ("registered_resources", "vector_stores"),
-            "llama-stack 0.3.3 does not register `vector_stores` from the run config.",
+            f"llama-stack {version.llama_stack()} does not register `vector_stores` from the run config.",
             "Create them with the API (POST /v1/vector_stores).",
             at_key=True,
         )

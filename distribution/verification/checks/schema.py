@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from distribution.upstream import version
 from distribution.upstream.run_config import IGNORED_TOP_LEVEL_KEYS, RunConfig
 from distribution.verification import config_models
 from distribution.verification.findings import Finding, KeyPath, Severity, dotted
@@ -40,7 +41,7 @@ def describe(
 
 def _advice(subject: Subject, path: KeyPath, problem: str) -> str:
     if "invalid condition" in problem:
-        return f"Conditions of 0.3.3: {ACCESS_CONDITIONS}."
+        return f"Conditions of llama-stack {version.llama_stack()}: {ACCESS_CONDITIONS}."
     references = subject.expansion.references.get(path)
     if not references:
         nothing = {"has to be a list, and is empty": "[]", "has to be a mapping, and is empty": "{}"}.get(problem)
@@ -96,7 +97,7 @@ def _unknown_keys(subject: Subject, data: dict[str, Any], kept: dict[KeyPath, li
             yield subject.finding(
                 "ignored-key",
                 (key,),
-                f"`{key}:` is not read by llama-stack 0.3.3, although its documentation has it.",
+                f"`{key}:` is not read by llama-stack {version.llama_stack()}, although its documentation has it.",
                 f"Call it `{instead}:`.",
                 at_key=True,
             )
@@ -115,11 +116,11 @@ def unknown_key(subject: Subject, path: KeyPath, near: str | None, severity: Sev
 
 
 def _version(subject: Subject) -> Iterator[Finding]:
-    version = subject.get("version")
-    if version is not None and str(version) != "2":
+    written = subject.get("version")
+    if written is not None and str(written) != "2":
         yield subject.finding(
             "ignored-key",
             ("version",),
-            f"`version` is {version!r}; llama-stack 0.3.3 writes and reads version 2.",
-            "If the rest is as 0.3.3 wants it, write `version: 2`.",
+            f"`version` is {written!r}; llama-stack {version.llama_stack()} writes and reads version 2.",
+            f"If the rest is as llama-stack {version.llama_stack()} wants it, write `version: 2`.",
         )

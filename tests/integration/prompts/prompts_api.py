@@ -1,4 +1,4 @@
-"""The prompts API as llama-stack's client sends it; release 0.3.3 of that has no methods for it."""
+"""The prompts API as llama-stack's client sends it; the pinned release of that has no methods for it."""
 
 from dataclasses import dataclass
 from typing import Any

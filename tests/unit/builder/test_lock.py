@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import catalogue, lock, manifest, paths
+from builder import catalogue, lock, manifest, paths, pin
 from builder.errors import UserFileError
 from builder.lock import Inputs
 
@@ -67,8 +67,7 @@ def test_the_repos_lock_belongs_to_its_inputs_and_pins_llama_stack() -> None:
     known = catalogue.load()
     shipped = manifest.load(paths.BUILD_CONFIG, known)
     versions = lock.load(paths.IMAGE_LOCK, lock.inputs(shipped.providers, known)).versions
-    assert versions["llama-stack"] == "0.3.3"
-    assert versions["llama-stack-client"] == "0.3.3"
+    assert versions["llama-stack"] == versions["llama-stack-client"] == pin.llama_stack()
 
 
 @pytest.mark.parametrize("name", ["image", "build", "test", "uv", "sdists"])

@@ -1,4 +1,4 @@
-"""What the ground floor says of llama-stack 0.3.3: these tests fail when it moves."""
+"""What the ground floor says of the pinned llama-stack: these tests fail when it moves."""
 
 from distribution.upstream.apis import RESOURCES
 from distribution.upstream.provider_registry import external_specs, import_implementation, registry

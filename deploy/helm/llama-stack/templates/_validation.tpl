@@ -49,7 +49,7 @@
 {{- $ports := list }}
 {{- range .Values.service.extraPorts }}{{ $ports = append $ports .name }}{{ end }}
 {{- if not (has .Values.serviceMonitor.port $ports) }}
-{{- $problems = append $problems (printf "serviceMonitor: service.extraPorts has no port named %s. llama-stack 0.3.3 itself has nothing to scrape; see serviceMonitor.enabled in README.md." .Values.serviceMonitor.port) }}
+{{- $problems = append $problems (printf "serviceMonitor: service.extraPorts has no port named %s. llama-stack itself has nothing to scrape; see serviceMonitor.enabled in README.md." .Values.serviceMonitor.port) }}
 {{- end }}
 {{- end }}
 

@@ -1,7 +1,6 @@
 """Every declared change has its target in upstream, as it was when it was written, and is in effect."""
 
 import importlib
-import importlib.metadata
 import inspect
 import json
 import pkgutil
@@ -13,9 +12,11 @@ from typing import Any
 import pytest
 
 import distribution.overlay as overlay
+from builder import pin
 from distribution.overlay import declaration
 from distribution.overlay.__main__ import page
 from distribution.overlay.declaration import Change
+from distribution.upstream import version
 
 REPOSITORY = Path(__file__).parents[4]
 CHANGES = list(declaration.all_changes())
@@ -42,8 +43,8 @@ print(json.dumps(found))
 """
 
 
-def test_the_changes_are_written_for_this_version() -> None:
-    assert importlib.metadata.version("llama-stack") == "0.3.3"
+def test_the_changes_are_tried_on_the_pinned_version() -> None:
+    assert version.llama_stack() == pin.llama_stack()
 
 
 @pytest.fixture(scope="module")
