@@ -1,5 +1,7 @@
 """What can go wrong, and the exit code each kind of failure has. docs/exit-codes.md is their table."""
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 from builder.paths import shown
@@ -57,3 +59,9 @@ class RunConfigError(UserFileError):
     """A run config is wrong."""
 
     exit_code = 78
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The nearest of the names that exist, as the end of a message about one that does not; empty if none is near."""
+    matches = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(matches)}?" if matches else ""
