@@ -13,7 +13,7 @@ from builder import bootstrap
 
 def main() -> int:
     """Run one command of the kit and return its exit code."""
-    environment = "test" if sys.argv[1:2] == ["test"] else "build"
+    environment = "test" if sys.argv[1:2] in (["test"], ["check"]) else "build"
     bootstrap.enter_environment(environment, sys.argv)
     from builder.cli import run
 
