@@ -100,7 +100,4 @@ def _parser(known: Mapping[str, Command]) -> argparse.ArgumentParser:
 def _report(error: KitError) -> None:
     if os.environ.get("DEBUG"):
         traceback.print_exception(error, file=sys.stderr)
-    progress.err.print("[red]error:[/red] ", end="")
-    progress.err.print(error.message, markup=False)
-    if error.advice:
-        progress.err.print(f"  -> {error.advice}", markup=False)
+    progress.error(error.message, error.advice)

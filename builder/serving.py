@@ -51,7 +51,7 @@ def _announce(options: Options, state: Path) -> None:
 
 def _follow(container: Container) -> None:
     for line in container.logs(stream=True, follow=True):
-        progress.out.print(line.decode("utf-8", errors="replace"), end="", markup=False)
+        progress.out.print(line.decode("utf-8", errors="replace"), end="")
     status = container.wait()["StatusCode"]
     if status:
         raise KitError(f"the server ended with exit code {status}")
