@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from builder import commands, network, progress
 from builder.arguments import Parser
 from builder.commands import Command
-from builder.errors import KitError, UsageError, did_you_mean
+from builder.errors import KitError, UsageError, did_you_mean, of_system
 
 DEFAULT = "build"
 """The command that is meant where none is named."""
@@ -46,9 +46,9 @@ def run(arguments: Sequence[str]) -> int:
         progress.err.print("interrupted; nothing half-written is left, and the next build goes on from here")
         return INTERRUPTED
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _report(KitError(f"{where}{error.strerror or error}"))
-        return KitError.exit_code
+        failure = of_system(error)
+        _report(failure)
+        return failure.exit_code
 
 
 def _dispatch(arguments: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """The command line: usage, exit codes, messages."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,8 @@ def test_what_looks_like_an_option_may_be_a_value(verified: list[verify.Options]
         (RunConfigError(Path("a.yaml"), "it failed", "do this"), 78),
         (KeyboardInterrupt(), 130),
         (PermissionError(13, "it failed", "/some/file"), 1),
+        (OSError(errno.ENOSPC, "it failed"), 73),
+        (OSError(errno.EROFS, "it failed", "/some/file"), 73),
     ],
 )
 def test_each_failure_has_its_exit_code_and_no_traceback(
@@ -128,9 +131,12 @@ def test_each_failure_has_its_exit_code_and_no_traceback(
     assert cli.run(["--tag", "demo"]) == code
     said = capsys.readouterr().err
     assert "Traceback" not in said
-    if isinstance(error, KitError):
+    if isinstance(error, KitError | OSError):
         assert "it failed" in said
+    if isinstance(error, KitError):
         assert "-> do this" in said
+    if isinstance(error, OSError):
+        assert ("make room" in said) == (error.errno == errno.ENOSPC)
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
