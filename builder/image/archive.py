@@ -20,6 +20,8 @@ from builder.paths import shown
 from builder.tags import Tag
 
 _ELSEWHERE = "write it elsewhere with --output"
+NAME = "io.containerd.image.name"
+"""The annotation with an image's whole name."""
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -83,7 +85,7 @@ def _documents(store: BlobStore, images: list[Image], tag: Tag, host: Image) -> 
     top = oci.top_descriptor(store, images)
     annotations = {
         "org.opencontainers.image.ref.name": tag.tag,
-        "io.containerd.image.name": tag.qualified,
+        NAME: tag.qualified,
     }
     index = {
         "schemaVersion": 2,

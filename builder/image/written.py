@@ -10,6 +10,7 @@ from typing import Any
 
 from builder.errors import UserFileError
 from builder.image import oci
+from builder.image.archive import NAME
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class WrittenImage:
             (top,) = json.loads(self._content("index.json"))["manifests"]
             self.digest = str(top["digest"])
             self.media_type = str(top["mediaType"])
+            self.name = str(top.get("annotations", {}).get(NAME, ""))
+            """Registry, name and tag that it was built with; empty if the archive does not say."""
             self.read(self.digest)
         except FileNotFoundError as error:
             raise UserFileError(path, "is not there", "build it first, or name another with --archive") from error
