@@ -57,11 +57,14 @@ def build(options: Options) -> None:
     """Build, verify, load and write one image; what it serves goes to standard output as a table."""
     _refuse_contradictions(options)
     run_configs.check(options.run_config)
+    running = _engine(options)
     store = BlobStore(paths.BLOBS)
     with staging.alone():
         made = _make(options, store)
-        finish = _in_engine if options.containerfile else _archived
-        verdict = finish(options, made, store)
+        if running and options.containerfile:
+            verdict = _in_engine(options, made, running)
+        else:
+            verdict = _archived(options, made, store, running)
     variant.report_cost(made.stages[made.here], made.chosen, made.shipped)
     _show(options, made.images, verdict, _pushed(options) if options.push else None)
 
@@ -74,13 +77,25 @@ def _refuse_contradictions(options: Options) -> None:
     if options.push:
         pushing.check(options.tag)
     others = {
-        "--no-load": not options.load,
+        "--no-load": options.load is False,
         "--push": options.push,
         "--base-image": options.base_image is not None,
         "--platform for another processor": options.platforms != (platforms.of_machine(host.machine()),),
     }
     if options.containerfile and (given := [option for option, is_given in others.items() if is_given]):
         raise UsageError(f"--containerfile does not go with {', '.join(given)}", "leave --containerfile out")
+
+
+def _engine(options: Options) -> Engine | None:
+    """The engine that takes part. Raises UnreachableError if the image is to get into one and none answers."""
+    if options.load is False:
+        return None
+    if not (options.load or options.containerfile):
+        return engine.find_or_warn("the image is built all the same, and not loaded")
+    if running := engine.find():
+        return running
+    work = "build the Containerfile" if options.containerfile else "load the image"
+    raise UnreachableError(f"no engine answers to {work}", "start Docker or Podman, or set DOCKER_HOST")
 
 
 def _make(options: Options, store: BlobStore) -> Made:
@@ -96,21 +111,17 @@ def _make(options: Options, store: BlobStore) -> Made:
     return made
 
 
-def _archived(options: Options, made: Made, store: BlobStore) -> Verdict | None:
+def _archived(options: Options, made: Made, store: BlobStore, running: Engine | None) -> Verdict | None:
     """Write the archive, load it where there is an engine, and verify it."""
     image = made.images[made.here]
-    running = engine.find() if options.load else None
     with archive.prepared(options.archive, store, made.images, options.tag, image) as written:
         if running:
             _load(running, written, options.tag, image)
         return _verified(options, image.digest, made, running)
 
 
-def _in_engine(options: Options, made: Made, store: BlobStore) -> Verdict | None:
+def _in_engine(options: Options, made: Made, running: Engine) -> Verdict | None:
     """Have the engine build the Containerfile, and verify what comes out; it stays in the engine."""
-    running = engine.find()
-    if running is None:
-        raise UnreachableError("no engine answers to build the Containerfile", "start Docker or Podman")
     with progress.step("engine", f"builds {containerfile.FILE} at {running.address}"):
         image_id = running.build(paths.ROOT, containerfile.FILE, options.tag, provenance.of().labels())
     return _verified(options, image_id, made, running)

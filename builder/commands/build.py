@@ -1,6 +1,7 @@
 """`build.py --tag ...`: from the manifest to a verified image. The command that needs no name."""
 
 import platform as host
+from argparse import BooleanOptionalAction
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ class Options:
     base_image: Reference | None
     debian_mirror: str | None
     locked: bool
-    load: bool
+    load: bool | None
+    """Whether an engine must load it; None if one that answers may."""
     containerfile: bool
     verify: bool
     push: bool
@@ -58,7 +60,11 @@ def add_arguments(parser: Parser) -> None:
     arguments.add_debian_mirror(parser)
     add("--locked", action="store_true", help="fail rather than use another Debian version than the locked one")
     add("--containerfile", action="store_true", help="have an engine build ./Containerfile, and write no archive")
-    add("--no-load", action="store_false", dest="load", help="do not load it into an engine")
+    add(
+        "--load",
+        action=BooleanOptionalAction,
+        help="load it into an engine, or do not (default: if one answers; with --load it is an error if none does)",
+    )
     add("--no-verify", action="store_false", dest="verify", help="do not start it")
     add("--push", action="store_true", help="then push it to the registry that the tag names")
     arguments.add_plain_http(parser)

@@ -1,6 +1,7 @@
 """The command line: usage, exit codes, messages."""
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ def test_a_tag_is_enough(asked: list[build.Options]) -> None:
     (options,) = asked
     assert options.archive == paths.DIST / "demo-1.tar"
     assert options.run_config == paths.RUN_CONFIG
-    assert (options.load, options.verify, options.locked) == (True, True, False)
+    assert (options.load, options.verify, options.locked) == (None, True, False)
     assert (options.push, options.plain_http) == (False, False)
 
 
@@ -175,11 +176,17 @@ def test_a_build_with_help_shows_what_a_build_takes(capsys: pytest.CaptureFixtur
     assert "--base-image REF" in capsys.readouterr().out
 
 
-def test_pytest_gets_all_that_follows(capfd: pytest.CaptureFixture[str]) -> None:
-    words = ["--collect-only", "-q", "tests/unit/builder/test_tags.py", "-k", "leaves or no_such_name"]
-    assert cli.run(["test", *words]) == 0
-    assert "test_a_name_never_leaves_the_output_folder" in capfd.readouterr().out
-    assert cli.run(["test", *words[:-1], "no_such_name"]) == 5  # pytest's own code
+def test_pytest_gets_all_that_follows(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take a second
+    (tmp_path / "test_two.py").write_text("def test_one() -> None: ...\ndef test_other() -> None: ...\n")
+    words = ["-c", os.devnull, "--noconftest", "--collect-only", "-q", str(tmp_path), "-k"]
+    assert cli.run(["test", *words, "other or no_such_name"]) == 0
+    said = capfd.readouterr().out
+    assert "test_other" in said
+    assert "test_one" not in said
+    assert cli.run(["test", *words, "no_such_name"]) == 5  # pytest's own code
 
 
 def test_reading_the_command_line_imports_none_of_the_work() -> None:
