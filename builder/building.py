@@ -23,6 +23,7 @@ from builder import (
     sandbox,
     servers,
     staging,
+    trees,
     variant,
     verification,
 )
@@ -141,6 +142,7 @@ def _image(options: Options, store: BlobStore, staged: Stage, chosen: Manifest) 
     with progress.step("layers", staged.platform.name) as step:
         layers = layering.cut(staged, store, chosen, options.run_config)
         image = oci.assemble(store, staged.platform, layers, settings)
+        trees.remember(image, staged)
         step.detail = f"{len(layers)}, {progress.megabytes(image.size)} compressed"
     return image
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from builder import paths, platforms, progress, verification
 from builder.commands.push import Options
 from builder.errors import KitError, UsageError
+from builder.image import written
 from builder.image.written import WrittenImage
 from builder.registry import credentials, push
 from builder.registry.connection import Connection
@@ -37,23 +38,12 @@ class Pushed:
 def run(options: Options) -> None:
     """Push, and say what it did on standard output. Raises UsageError if the tag names no registry."""
     check(options.tag)
-    archive = options.archive or _built_as(options.tag)
+    archive = options.archive or written.of_tag(paths.DIST / options.tag.file_name, options.tag).path
     done = send(options.tag, archive, plain_http=options.plain_http, unverified=not options.verified)
     if options.json:
         progress.out.print_json(json.dumps(done.document()))
     else:
         progress.out.print(f"{done.tag}  {done.digest}")
-
-
-def _built_as(tag: Tag) -> Path:
-    """The archive that was built with this tag; raises KitError if another image lies there."""
-    archive = paths.DIST / tag.file_name
-    if (name := WrittenImage(archive).name) != tag.qualified:
-        raise KitError(
-            f"{paths.shown(archive)} holds {name or 'an image without a name'}, not {tag.qualified}",
-            f"build it: python build.py --tag {tag}; or name what to push: --archive",
-        )
-    return archive
 
 
 def send(tag: Tag, archive: Path, *, plain_http: bool, unverified: bool) -> Pushed:

@@ -9,11 +9,12 @@ from typing import NoReturn
 
 from docker.models.containers import Container
 
-from builder import engine, paths, payload, progress, sandbox
+from builder import engine, paths, payload, progress, sandbox, trees
 from builder.commands.run import Options
 from builder.engine import Engine
 from builder.errors import KitError, UsageError
-from builder.image import unpack
+from builder.image import unpack, written
+from builder.image.layers import BlobStore
 
 
 def serve(options: Options) -> None:
@@ -61,7 +62,8 @@ def _run_sandbox(options: Options, state: Path) -> None:
     archive = paths.DIST / options.tag.file_name
     if not archive.is_file():
         raise UsageError(f"{paths.shown(archive)} is not there", f"build it first: python build.py --tag {options.tag}")
-    root = unpack.archive(archive, paths.BUILD / "unpacked")
+    written.of_tag(archive, options.tag)
+    root = trees.of(archive, BlobStore(paths.BLOBS))
     program = [*payload.ENTRYPOINT, "--port", str(options.port)]
     command = sandbox.command(
         root, program, environment={**unpack.environment(archive), **options.environment}, data=state

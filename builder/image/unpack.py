@@ -40,6 +40,15 @@ def archive(path: Path, folder: Path) -> Path:
     return root
 
 
+def config_digest(path: Path) -> str:
+    """The digest of the config of the image that `docker load` would load. Raises UserFileError if there is none."""
+    try:
+        with tarfile.open(path) as opened:
+            return "sha256:" + str(json.loads(_read(opened, "manifest.json"))[0]["Config"]).rpartition("/")[2]
+    except (tarfile.TarError, LookupError, ValueError, TypeError) as error:
+        raise _not_an_image(path, error) from error
+
+
 def environment(path: Path) -> dict[str, str]:
     """The variables that a container of the archived image has."""
     try:
