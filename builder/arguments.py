@@ -55,6 +55,10 @@ class _Variable(argparse.Action):
 
     def __call__(self, _: object, namespace: argparse.Namespace, word: Any, __: object = None) -> None:
         name, equals, value = word.partition("=")
+        if not name or name.startswith("#") or name.split() != [name]:
+            raise UsageError(
+                "--env: NAME=VALUE was expected", "the name is not empty, has no blanks and no # before it"
+            )
         collected = {**getattr(namespace, self.dest), name: value if equals else os.environ.get(name, "")}
         setattr(namespace, self.dest, collected)
 

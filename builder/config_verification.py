@@ -30,18 +30,21 @@ def verify(options: Options) -> int:
     with staging.alone(), tempfile.TemporaryDirectory(prefix="llama-stack-") as scratch:
         work = Path(scratch)
         (work / _CONFIG).write_bytes(config)
-        if _environment_is_known(options):
-            (work / _VARIABLES).write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-        return _run(staging.whole_tree(options.added, options.removed), work, options)
+        passed_on = environment_files.write(work / _VARIABLES, variables)
+        return _run(staging.whole_tree(options.added, options.removed), work, options, passed_on)
 
 
 def _environment_is_known(options: Options) -> bool:
     return bool(options.env_file or options.environment)
 
 
-def _run(tree: Stage, work: Path, options: Options) -> int:
-    """Ask the tree's `verify`, in a sandbox or with a Python of this machine that understands its packages."""
-    environment = payload.ENVIRONMENT | {name: os.environ[name] for name in _OF_THE_TERMINAL if name in os.environ}
+def _run(tree: Stage, work: Path, options: Options, passed_on: dict[str, str]) -> int:
+    """Ask the tree's `verify`, in a sandbox or with a Python of this machine that understands its packages.
+
+    `passed_on` are variables of the target that it finds in its own environment.
+    """
+    of_terminal = {name: os.environ[name] for name in _OF_THE_TERMINAL if name in os.environ}
+    environment = {**of_terminal, **passed_on, **payload.ENVIRONMENT}
     if not (why := sandbox.why_unavailable()):
         program = [*payload.ENTRYPOINT, *_arguments(_WORK_IN_SANDBOX, options)]
         words = sandbox.command(tree.root, program, environment=environment, work=work)

@@ -90,6 +90,8 @@ def test_a_push_needs_a_registry(capsys: pytest.CaptureFixture[str]) -> None:
         ("--tga demo:1", "no option --tga; did you mean --tag"),
         ("lock --upgrad", "no option --upgrad; did you mean --upgrade"),
         ("verify --config=a.yaml --env_file=b", "no option --env_file; did you mean --env-file"),
+        ("verify --env =secret", "--env: NAME=VALUE was expected"),
+        ("verify --env #A=secret", "--env: NAME=VALUE was expected"),
         ("push -tag demo:1", "no option -tag; did you mean --tag"),
     ],
 )
