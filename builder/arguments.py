@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
             if len(word) < 2 or not word.startswith("-") or " " in word or _NUMBER.fullmatch(word):
                 continue  # a value
             if option not in self._option_string_actions:
-                near = did_you_mean(option, self._option_string_actions)
+                near = did_you_mean(option, [*self._option_string_actions, "--build-dir"])  # build.py takes that one
                 self.error(f"there is no option {option}{near}")
 
 

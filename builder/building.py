@@ -124,7 +124,7 @@ def _archived(options: Options, made: Made, store: BlobStore, running: Engine | 
 def _in_engine(options: Options, made: Made, running: Engine) -> Verdict | None:
     """Have the engine build the Containerfile, and verify what comes out; it stays in the engine."""
     with progress.step("engine", f"builds {containerfile.FILE} at {running.address}"):
-        image_id = running.build(paths.ROOT, containerfile.FILE, options.tag, provenance.of().labels())
+        image_id = running.build(paths.PLACE, containerfile.FILE, options.tag, provenance.of().labels())
     return _verified(options, image_id, made, running)
 
 

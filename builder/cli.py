@@ -30,6 +30,9 @@ first steps:
 EPILOG = """\
 Each command says more: `build.py build --help`, `build.py push --help`, ...
 
+with every command:
+  --build-dir DIR  keep .venv/, build/ and dist/ in DIR and leave the clone as it is; also LLAMA_STACK_BUILD_DIR=DIR
+
 exit codes: 0 done, 1 failed, 2 usage, 65 a file of yours is wrong, 69 a service is unreachable or refuses,
 73 output cannot be written, 78 a run config is wrong, 130 interrupted. DEBUG=1 shows tracebacks.
 """
