@@ -1,5 +1,6 @@
 """A clone that cannot be written builds into a folder of the user's."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -14,11 +15,18 @@ def test_it_says_how_to_name_another_place_and_goes_on_there(tmp_path: Path) -> 
     elsewhere.mkdir(mode=0o777)
     elsewhere.chmod(0o777)
     before = _read_only(clone)
+    inherited = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [*user.command, str(user.python), "build.py", *words]
         return subprocess.run(
-            command, cwd=clone, env=user.environment, capture_output=True, text=True, check=False, timeout=300
+            command,
+            cwd=clone,
+            env=inherited | user.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
 
     refused = run("lock", "--help")
