@@ -2,13 +2,14 @@
 
 import errno
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from builder import building, cli, commands, config_verification, paths
+from builder import bootstrap, building, cli, commands, config_verification, paths
 from builder.arguments import Parser
 from builder.commands import build, verify
 from builder.errors import KitError, OutputError, RunConfigError, UnreachableError, UsageError, UserFileError
@@ -189,6 +190,20 @@ def test_pytest_gets_all_that_follows(
     assert "test_other" in said
     assert "test_one" not in said
     assert cli.run(["test", *words, "no_such_name"]) == 5  # pytest's own code
+
+
+@pytest.mark.parametrize(
+    ("line", "environment"), [("test -q", "test"), ("check", "test"), ("--tag test", "build"), ("run --tag a", "build")]
+)
+def test_each_command_gets_the_environment_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch, line: str, environment: str
+) -> None:
+    entered: list[str] = []
+    monkeypatch.setattr(bootstrap, "enter_environment", lambda name, _: entered.append(name))
+    monkeypatch.setattr(cli, "run", lambda _: 0)
+    monkeypatch.setattr(sys, "argv", ["build.py", *line.split()])
+    assert runpy.run_path(str(paths.ROOT / "build.py"))["main"]() == 0
+    assert entered == [environment]
 
 
 def test_reading_the_command_line_imports_none_of_the_work() -> None:

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder import environment_files
@@ -26,19 +26,14 @@ def test_it_is_read_as_docker_reads_it(tmp_path: Path, monkeypatch: pytest.Monke
     assert environment_files.read(file) == expected
 
 
-@given(
-    st.dictionaries(
-        st.from_regex(r"[A-Za-z_]\w*", fullmatch=True),
-        st.text(st.characters(codec="utf-8", exclude_characters="\0"))
-        | st.sampled_from(["\udcff", " a\r\n", "a\u2028b"]),
-    )
-)
-def test_what_is_written_is_read_whole(values: dict[str, str]) -> None:
+@settings(deadline=None)
+@given(st.text(st.sampled_from("ab =#'\"\\\t\n\r\x0b\x0c\x1c\x85\u2028\udcff"), max_size=6))
+def test_what_is_written_is_read_whole(value: str) -> None:
+    values = {"BEFORE": "1", "NAME": value, "AFTER": "2"}
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as environment:
         file = Path(folder) / "env"
-        elsewhere = environment_files.write(file, values)
-        for name, value in elsewhere.items():
-            environment.setenv(name, value)
+        for name, elsewhere in environment_files.write(file, values).items():
+            environment.setenv(name, elsewhere)
         assert environment_files.read(file) == values
 
 
