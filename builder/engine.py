@@ -110,17 +110,14 @@ def find() -> Engine | None:
     named = os.environ.get("DOCKER_HOST")
     for address in [named] if named else _usual_addresses():
         try:
-            client = docker.DockerClient(base_url=address, timeout=_ANSWER_SECONDS)
-            client.ping()
+            docker.DockerClient(base_url=address, timeout=_ANSWER_SECONDS).close()  # it asks for the version
+            return Engine(docker.DockerClient(base_url=address, timeout=_WORK_SECONDS), address)
         except (DockerException, OSError) as error:
             if named:
                 raise UnreachableError(
                     f"DOCKER_HOST={named}: no engine answers ({_said(error)})",
                     "start it, or unset DOCKER_HOST",
                 ) from error
-            continue
-        client.api.timeout = _WORK_SECONDS
-        return Engine(client, address)
     return None
 
 

@@ -1,6 +1,7 @@
 """Engines that do not answer, or do not have what is looked for."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,13 @@ def test_what_can_do_without_an_engine_goes_on_with_a_warning(silent: str, capsy
     assert said.endswith("; nothing is loaded\n")
     with pytest.raises(UnreachableError):
         engine.find()
+
+
+def test_what_takes_connections_and_says_nothing_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{mute.getsockname()[1]}")
+        assert engine.find_or_warn("nothing is loaded") is None
 
 
 def test_an_engine_that_answers_is_found(empty: str) -> None:
