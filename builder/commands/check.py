@@ -1,4 +1,4 @@
-"""`build.py check`: what CI asks first: lint, format, types, unit tests."""
+"""`build.py check`: what CI asks first: lint, format, contracts of imports, types, unit tests."""
 
 import os
 import subprocess
@@ -17,6 +17,7 @@ from builder.errors import KitError, UsageError, did_you_mean
 PARTS = {
     "lint": ("ruff", "check"),
     "format": ("ruff", "format", "--check"),
+    "contracts": ("lint-imports",),
     "types": ("mypy",),
     "unit": ("pytest", "-q", "tests/unit"),
 }
@@ -86,9 +87,9 @@ def _check(part: str) -> Done:
 register(
     Command(
         name="check",
-        summary="lint, types and unit tests, as CI asks first",
-        description="Check the kit's code: lint, format, types and unit tests. Nothing is built. All parts run, also "
-        "after one\nhas failed; what a failed part says goes to standard output.",
+        summary="lint, contracts, types and unit tests, as CI asks first",
+        description="Check the kit's code: lint, format, contracts of imports, types and unit tests. Nothing is "
+        "built.\nAll parts run, also after one has failed; what a failed part says goes to standard output.",
         add_arguments=add_arguments,
         options=Options,
         run=run,
