@@ -4,13 +4,11 @@ import tempfile
 from pathlib import Path
 
 from builder import catalogue as catalogues
-from builder import command, download, lock, manifest, paths, progress
+from builder import command, download, lock, manifest, paths, pin, progress
 from builder.debian import lock as debian_lock
 from builder.debian import mirrors
 from builder.errors import KitError, UnreachableError
 from builder.lock import Inputs
-
-_PINNED = "llama-stack==0.3.3"
 
 
 def write(*, upgrade: bool, debian_mirror: str | None) -> None:
@@ -18,8 +16,9 @@ def write(*, upgrade: bool, debian_mirror: str | None) -> None:
     those that must. Debian packages always move: a mirror keeps current versions only.
     """
     before = _image_versions(), debian_lock.versions(), _kit_versions()
-    with progress.step("providers", f"of {_PINNED}"):
-        _describe_providers()
+    version = pin.llama_stack()
+    with progress.step("providers", f"of llama-stack {version}"):
+        _describe_providers(version)
     with progress.step("debian"):
         debian_lock.write(download.package_session(), mirrors.find(debian_mirror))
     catalogue = catalogues.load()
@@ -35,15 +34,15 @@ def write(*, upgrade: bool, debian_mirror: str | None) -> None:
         progress.out.print(line)
 
 
-def _describe_providers() -> None:
+def _describe_providers(version: str) -> None:
     """Ask the pinned llama-stack, in an environment of its own, which providers there are."""
     with tempfile.TemporaryDirectory() as scratch:
         environment = Path(scratch) / "environment"
         command.run_uv(["venv", "--python", "3.12", environment], failure="no environment could be made")
         python = environment / ("Scripts/python.exe" if paths.WINDOWS else "bin/python")
         command.run_uv(
-            ["pip", "install", "--python", python, _PINNED, "llama-stack-client==0.3.3"],
-            failure=f"{_PINNED} could not be installed",
+            ["pip", "install", "--python", python, f"llama-stack=={version}", f"llama-stack-client=={version}"],
+            failure=f"llama-stack {version} could not be installed",
             error=UnreachableError,
         )
         text = command.run(
