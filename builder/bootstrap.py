@@ -31,6 +31,7 @@ EXIT_FAILED = 1
 EXIT_UNREACHABLE = 69
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+EXIT_NOT_WRITTEN = 73
 
 
 def enter_environment(name: str, argv: List[str]) -> None:
@@ -44,6 +45,7 @@ def enter_environment(name: str, argv: List[str]) -> None:
         os.environ[network.STARTED_WITH] = sys.executable
     os.environ.update(_folders_of_uv(os.environ))
     if not _is_current(name):
+        _refuse_unwritable()
         with _ended_by_signals(), _alone():
             _put_back()
             if not _is_current(name):  # another process may have made it meanwhile
@@ -55,6 +57,19 @@ def enter_environment(name: str, argv: List[str]) -> None:
 
 def _runs_inside() -> bool:
     return Path(sys.prefix).resolve() == ENVIRONMENT.resolve()
+
+
+def _refuse_unwritable() -> None:
+    """Stop where nothing can be made, as in a read-only clone, before pip says so in its own way."""
+    beside = ENVIRONMENT if os.path.ismount(str(ENVIRONMENT)) else ENVIRONMENT.parent
+    for folder in (beside, paths.BUILD):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            reason = "" if os.access(str(folder), os.W_OK) else "this user may not write there"
+        except OSError as error:
+            reason = str(error.strerror)
+        if reason:
+            _stop(f"{folder} cannot be written: {reason}\n  -> {paths.ELSEWHERE}", EXIT_NOT_WRITTEN)
 
 
 def _folders_of_uv(environment: Mapping[str, str]) -> Dict[str, str]:

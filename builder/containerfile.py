@@ -1,4 +1,7 @@
-"""What the Containerfile adds up: the image's layers as files in build/containerfile/, its build context."""
+"""What the Containerfile adds up: the image's layers as files in build/containerfile/, its build context.
+
+The context is the folder that build/ is in, so a build elsewhere than in the clone takes the Containerfile along.
+"""
 
 import os
 import shutil
@@ -9,6 +12,7 @@ from builder.image.layers import BlobStore
 from builder.image.oci import Image
 
 FILE = "Containerfile"
+_IGNORED = ".dockerignore"
 
 
 def lay_out(image: Image, store: BlobStore) -> None:
@@ -18,6 +22,9 @@ def lay_out(image: Image, store: BlobStore) -> None:
     for layer in image.layers:
         folder = paths.CONTEXT if layer.name in layering.FIXED else paths.CONTEXT / layering.OTHER
         _link(store.path(layer.digest), folder / f"{layer.name}.tar.gz")
+    if paths.PLACE != paths.ROOT:
+        for name in (FILE, _IGNORED):
+            shutil.copyfile(paths.ROOT / name, paths.PLACE / name)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -10,11 +10,14 @@ import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.containers import Container
 
-from builder import paths
+from builder import paths, progress
 from builder.errors import KitError, UnreachableError
 from builder.tags import Tag
 
 PORT = "8321/tcp"
+
+_ANSWER_SECONDS, _WORK_SECONDS = 10, 600
+"""How long an engine may take to say that it is there, and for what it is asked to do."""
 
 HARDENED: dict[str, Any] = {
     "read_only": True,
@@ -107,17 +110,27 @@ def find() -> Engine | None:
     named = os.environ.get("DOCKER_HOST")
     for address in [named] if named else _usual_addresses():
         try:
-            client = docker.DockerClient(base_url=address, timeout=600)
-            client.ping()
+            docker.DockerClient(base_url=address, timeout=_ANSWER_SECONDS).close()  # it asks for the version
+            return Engine(docker.DockerClient(base_url=address, timeout=_WORK_SECONDS), address)
         except (DockerException, OSError) as error:
             if named:
                 raise UnreachableError(
                     f"DOCKER_HOST={named}: no engine answers ({_said(error)})",
                     "start it, or unset DOCKER_HOST",
                 ) from error
-            continue
-        return Engine(client, address)
     return None
+
+
+def find_or_warn(consequence: str) -> Engine | None:
+    """As `find`, for what can do without an engine: if DOCKER_HOST names one that does not answer, a warning says so.
+
+    `consequence` is what is not done then.
+    """
+    try:
+        return find()
+    except UnreachableError as error:
+        progress.warn(f"{error.message}; {consequence}")
+        return None
 
 
 def published_port(container: Container) -> int | None:

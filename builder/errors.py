@@ -1,5 +1,8 @@
 """What can go wrong, and the exit code each kind of failure has. docs/exit-codes.md is their table."""
 
+import difflib
+import errno
+from collections.abc import Iterable
 from pathlib import Path
 
 from builder.paths import shown
@@ -57,3 +60,38 @@ class RunConfigError(UserFileError):
     """A run config is wrong."""
 
     exit_code = 78
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_MAKE_ROOM = "make room on this disk"
+_OF_WRITING = (*_NO_ROOM, errno.EROFS)
+
+
+def cannot_write(place: Path, error: OSError, elsewhere: str = "") -> OutputError:
+    """The error for what the system did not write below `place`, with the system's own reason.
+
+    The advice is to make room only where room is what is missing. `elsewhere` says how to write to another place.
+    """
+    stumbled = Path(error.filename or place)
+    beside = stumbled in (place, place.parent) or stumbled.parent == place.parent
+    reason = _reason(error) if beside else f"{shown(stumbled)}: {_reason(error)}"
+    advice = [_MAKE_ROOM] if error.errno in _NO_ROOM else []
+    advice += [elsewhere] if elsewhere else []
+    return OutputError(f"{shown(place)} cannot be written: {reason}", ", or ".join(advice))
+
+
+def of_system(error: OSError) -> KitError:
+    """The error for a refusal of the system that nobody expected."""
+    where = f"{error.filename}: " if error.filename else ""
+    kind = OutputError if error.errno in _OF_WRITING else KitError
+    return kind(f"{where}{_reason(error)}", _MAKE_ROOM if error.errno in _NO_ROOM else "")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The nearest of the names that exist, as the end of a message about one that does not; empty if none is near."""
+    matches = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(matches)}?" if matches else ""

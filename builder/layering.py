@@ -22,7 +22,10 @@ HEAVY_BYTES = 16_000_000
 
 OTHER = "wheels"
 
-FIXED = ("base", "distribution", "config")
+ON_TOP = ("distribution", "config")
+"""The layers of what is laid on top of a stage anew for each build."""
+
+FIXED = ("base", *ON_TOP)
 """The layers that every image has once; all others hold wheels."""
 
 

@@ -22,6 +22,9 @@ from builder.manifest import Provider
 
 OLDEST_PYTHON = "3.12"
 _DIGEST_LINE = re.compile(r"^# inputs: sha256:([0-9a-f]{64})$", re.MULTILINE)
+_PACKAGE = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==.*\n(?:[ ].*\n)*", re.MULTILINE)
+_NEEDED_BY = re.compile(r"^    # (?:  |via )(?P<name>[A-Za-z0-9._-]+)$", re.MULTILINE)
+_CONSTRAINED = re.compile(r"^    # (?:via| ) -c .*\n", re.MULTILINE)
 _PIN_LINE = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
 
 
@@ -97,7 +100,7 @@ def compile_lock(source: Inputs, target: Path, *, upgrade: bool = False, constra
         draft.write_bytes(target.read_bytes())
     words: list[str | Path] = ["pip", "compile", "-", "--output-file", draft, "--quiet"]
     words += ["--universal", "--python-version", OLDEST_PYTHON, *wheels_only()]
-    words += ["--generate-hashes", "--no-header", "--no-annotate", "--excludes", excludes, "--constraints", limits]
+    words += ["--generate-hashes", "--no-header", "--excludes", excludes, "--constraints", limits]
     words += ["--upgrade"] if upgrade else []
     words += ["--constraints", constraints] if constraints else []
     try:
@@ -109,8 +112,9 @@ def compile_lock(source: Inputs, target: Path, *, upgrade: bool = False, constra
             advice="If a version conflict is named above, change distribution/build.yaml or "
             "requirements/image.in; otherwise check the index in your pip and uv settings.",
         )
-        head = "# Written by `build.py lock`; change requirements/image.in and run it again.\n"
-        text = f"{head}# inputs: sha256:{source.digest}\n{draft.read_text(encoding='utf-8')}"
+        text = _headed(
+            source, _CONSTRAINED.sub("", draft.read_text(encoding="utf-8"))
+        )  # it names files of this machine
         draft.write_text(text, encoding="utf-8")
         draft.replace(target)
     finally:
@@ -118,6 +122,33 @@ def compile_lock(source: Inputs, target: Path, *, upgrade: bool = False, constra
         excludes.unlink(missing_ok=True)
         limits.unlink(missing_ok=True)
     return Lock(target, text)
+
+
+def reduce(whole: Lock, source: Inputs, target: Path) -> Lock:
+    """Write to `target` what fewer inputs need of a lock. No index is asked: the lock says which package needs which.
+
+    Raises UserFileError if it does not.
+    """
+    packages = {canonicalize_name(match["name"]): match.group() for match in _PACKAGE.finditer(whole.text)}
+    needed_by = {name: set(_NEEDED_BY.findall(text)) for name, text in packages.items()}
+    if not any(needed_by.values()):
+        raise UserFileError(whole.path, "does not say which package needs which", "run: python build.py lock")
+    found: set[str] = set()
+    waiting = {canonicalize_name(Requirement(line).name) for line in source.requirements}
+    while waiting:
+        found |= waiting
+        waiting = {name for name, by in needed_by.items() if by & waiting} - found
+    text = _headed(source, "".join(packages[name] for name in packages if name in found))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_suffix(".draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(target)
+    return Lock(target, text)
+
+
+def _headed(source: Inputs, pins: str) -> str:
+    head = "# Written by `build.py lock`; change requirements/image.in and run it again."
+    return f"{head}\n# inputs: sha256:{source.digest}\n{pins}"
 
 
 def wheels_only() -> list[str]:

@@ -1,6 +1,5 @@
 """The manifest: which providers the image ships, in upstream's build-config format (distribution/build.yaml)."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import yaml
 
 from builder.catalogue import Catalogue
-from builder.errors import UsageError, UserFileError
+from builder.errors import UsageError, UserFileError, did_you_mean
 
 
 @dataclass(frozen=True, order=True)
@@ -49,7 +48,7 @@ class Manifest:
             kept = [other for other in providers if not _same(provider, other)]
             if kept == providers:
                 shipped = [str(other) for other in providers]
-                near = _nearest(str(provider), shipped)
+                near = did_you_mean(str(provider), shipped)
                 problems.append(f"--without {choice}: distribution/build.yaml does not ship it{near}")
             providers = kept
         if problems:
@@ -133,16 +132,11 @@ def _unknown(provider: Provider, catalogue: Catalogue) -> str:
     """Why llama-stack does not know this provider, with the nearest names; empty if it does."""
     types = catalogue.types(provider.api)
     if not types:
-        return f"llama-stack has no API `{provider.api}` with providers{_nearest(provider.api, catalogue.apis)}"
+        return f"llama-stack has no API `{provider.api}` with providers{did_you_mean(provider.api, catalogue.apis)}"
     if provider.provider_type in types:
         return ""
     known = f"{provider.api} has no provider type `{provider.provider_type}`"
-    return known + (_nearest(provider.provider_type, types) or f"; it has {', '.join(types)}")
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(matches)}?" if matches else ""
+    return known + (did_you_mean(provider.provider_type, types) or f"; it has {', '.join(types)}")
 
 
 def _rendered(text: str, providers: list[Provider]) -> str:

@@ -1,4 +1,5 @@
-"""Where everything lies. All that the kit makes is under `.venv/`, `build/` and `dist/` of the clone.
+"""Where everything lies. All that the kit makes is under `.venv/`, `build/` and `dist/` of the clone, or of another
+place that `--build-dir` or LLAMA_STACK_BUILD_DIR names.
 
 Runs on Python 3.9, since the kit's environment is made with these paths.
 """
@@ -10,6 +11,10 @@ from typing import Optional
 WINDOWS = os.name == "nt"
 
 ROOT = Path(__file__).resolve().parent.parent
+PLACE = Path(os.environ.get("LLAMA_STACK_BUILD_DIR") or ROOT).absolute()
+"""What `.venv/`, `build/` and `dist/` are in."""
+ELSEWHERE = "name another place: --build-dir DIR, or LLAMA_STACK_BUILD_DIR=DIR"
+"""What to do where that cannot be written."""
 
 BUILD_CONFIG = ROOT / "distribution" / "build.yaml"
 RUN_CONFIG = ROOT / "run.yaml"
@@ -28,8 +33,8 @@ DEBIAN_INPUTS = REQUIREMENTS / "debian.in"
 DEBIAN_LOCK = REQUIREMENTS / "debian.lock"
 DEBIAN_KEYS = REQUIREMENTS / "debian-archive-keys.gpg"
 
-ENVIRONMENT = ROOT / ".venv"
-BUILD = ROOT / "build"
+ENVIRONMENT = PLACE / ".venv"
+BUILD = PLACE / "build"
 DOWNLOADS = BUILD / "downloads"
 STAGES = BUILD / "stages"
 BLOBS = BUILD / "blobs"
@@ -37,7 +42,7 @@ LOCKS = BUILD / "locks"
 VERDICTS = BUILD / "verdicts"
 CONTEXT = BUILD / "containerfile"
 REGISTRIES = BUILD / "registries"
-DIST = ROOT / "dist"
+DIST = PLACE / "dist"
 
 
 def home() -> Optional[Path]:

@@ -3,15 +3,22 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.text import Text
 
-out = Console(highlight=False, soft_wrap=True)
+
+def console(**where: Any) -> Console:
+    """A console that prints text as it is: `[/a]` in a path is no markup, `:tag:` in an answer no emoji."""
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False, **where)
+
+
+out = console()
 """Results: standard output."""
 
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+err = console(stderr=True)
 """Progress, warnings and errors: standard error."""
 
 
@@ -28,12 +35,17 @@ def step(name: str, detail: str = "") -> Iterator[Step]:
     current = Step(detail)
     started = time.monotonic()
     if err.is_terminal:
-        with err.status(f"{name} [dim]{detail}[/dim]"):
+        with err.status(Text.assemble(name, " ", (detail, "dim"))):
             yield current
     else:
         yield current
     seconds = time.monotonic() - started
-    err.print(f"[bold]{name:<9}[/bold] {current.detail} [dim]{seconds:.1f} s[/dim]")
+    line(name, current.detail, f"{seconds:.1f} s")
+
+
+def line(name: str, detail: str, aside: str = "") -> None:
+    """One line of what has been done."""
+    err.print(Text.assemble((f"{name:<9}", "bold"), " ", detail, " " if aside else "", (aside, "dim")))
 
 
 class Transfers:
@@ -61,14 +73,21 @@ def transfers() -> Iterator[Transfers]:
     if not err.is_terminal:
         yield Transfers(None)
         return
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description:<24}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=err, transient=True) as bars:
         yield Transfers(bars)
 
 
 def warn(message: str) -> None:
     """A line the user should not miss."""
-    err.print(f"[yellow]warning:[/yellow] {escape(message)}", markup=True)
+    err.print(Text.assemble(("warning: ", "yellow"), message))
+
+
+def error(message: str, advice: str) -> None:
+    """What went wrong, and below it what to do, if anybody knows."""
+    err.print(Text.assemble(("error: ", "red"), message))
+    if advice:
+        err.print(f"  -> {advice}")
 
 
 def megabytes(size: int) -> str:

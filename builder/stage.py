@@ -14,7 +14,7 @@ from pathlib import Path
 
 from builder import bytecode, paths, wheels
 from builder.base import Base, Tree
-from builder.errors import OutputError
+from builder.errors import cannot_write
 from builder.image import compression, entries
 from builder.image.entries import Entry
 from builder.lock import Lock
@@ -107,7 +107,7 @@ def _kept(name: str, fill: Callable[[Path], None]) -> Path:
         fill(draft)
         draft.rename(place)
     except OSError as error:
-        raise OutputError(f"{draft}: cannot be written: {error.strerror}", "make room on this disk") from error
+        raise cannot_write(draft, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     for old in sorted(paths.STAGES.glob("*-*"), key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:

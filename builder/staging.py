@@ -13,7 +13,7 @@ from builder import layering, manifest, paths, platforms, progress, stage, varia
 from builder.base import Base
 from builder.base_image import base as base_image
 from builder.debian import base as debian_base
-from builder.errors import BaseImageError
+from builder.errors import BaseImageError, cannot_write
 from builder.image.layers import BlobStore
 from builder.lock import Lock
 from builder.platforms import Platform
@@ -24,13 +24,15 @@ from builder.tags import Reference
 @contextmanager
 def alone() -> Iterator[None]:
     """One command with stages at a time in a clone: they share them."""
-    paths.BUILD.mkdir(parents=True, exist_ok=True)
     lock = FileLock(paths.BUILD / "build.lock")
     try:
+        paths.BUILD.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         progress.err.print("another build runs in this clone; waiting for it")
         lock.acquire()
+    except OSError as error:
+        raise cannot_write(paths.BUILD, error, paths.ELSEWHERE) from error
     try:
         yield
     finally:

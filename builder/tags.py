@@ -37,8 +37,14 @@ class Tag:
 
     @property
     def file_name(self) -> str:
-        """The archive's name: slashes and the colons become dashes."""
-        return re.sub(r"[/:\[\]]+", "-", str(self)).strip("-") + ".tar"
+        """The archive's name: NAME-TAG.tar, with what no file can be called by written otherwise.
+
+        Two tags never share one: `+` stands for a slash, `,` for a host's colon, and `@` for the colon of a tag that
+        has a dash itself. None of the three can be in a tag.
+        """
+        before_tag = "@" if "-" in self.tag else "-"
+        path = f"{self.host}/{self.name}" if self.host else self.name
+        return path.replace("/", "+").replace(":", ",") + f"{before_tag}{self.tag}.tar"
 
 
 @dataclass(frozen=True)

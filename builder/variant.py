@@ -16,8 +16,9 @@ _CUDA = "nvidia-"
 def lock_for(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Lock:
     """The lock of the chosen manifest.
 
-    A changed manifest is resolved with the repo's lock as constraints, so that what both have is the same
-    version. Of what an added provider needs nothing is left out.
+    One with fewer providers needs a part of the repo's lock, which is known without an index. One with others is
+    resolved with the repo's lock as constraints, so that what both have is the same version. Of what an added
+    provider needs nothing is left out.
     """
     own = lock.load(paths.IMAGE_LOCK, lock.inputs(shipped.providers, catalogue))
     if chosen is shipped:
@@ -26,6 +27,8 @@ def lock_for(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Lock:
     path = _place(inputs)
     if path.is_file():
         return lock.load(path, inputs)
+    if set(chosen.providers) < set(shipped.providers):
+        return lock.reduce(own, inputs, path)
     with progress.step("resolve", "with the lock as constraints") as step:
         resolved = lock.compile_lock(inputs, path, constraints=own.path)
         added = sorted(resolved.versions.keys() - own.versions.keys())

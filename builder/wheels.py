@@ -84,7 +84,18 @@ def _install(words: list[str | Path]) -> None:
                 f"a wheel is not the file that was locked\n{error.message}",
                 "the index or a proxy on the way changed it; do not use it. `build.py lock` resolves anew",
             ) from error
-        raise UnreachableError(error.message, "check index, proxy and CA in your pip and uv settings") from error
+        if not _install_from_cache(words):
+            raise UnreachableError(error.message, "check index, proxy and CA in your pip and uv settings") from error
+
+
+def _install_from_cache(words: list[str | Path]) -> bool:
+    """Install what uv has downloaded before; False if that is not all. uv itself asks the index even then."""
+    try:
+        command.run_uv([*words, "--offline"], failure="not all wheels are in uv's cache")
+    except KitError:
+        return False
+    progress.warn("the index does not answer; uv's cache has every wheel, with the locked hash")
+    return True
 
 
 def _named(changed: list[ChangedFile]) -> str:

@@ -77,17 +77,29 @@ def pull(reference: Reference, platform: Platform, store: BlobStore, *, plain_ht
     """The image for a platform.
 
     A name with a registry is looked for there, then in an engine; one without, in an engine and then in
-    Docker's registry. Raises UnreachableError if nobody has it, BaseImageError if it is for other platforms.
+    Docker's registry. Raises UnreachableError, saying where it was looked for, if nobody has it, and BaseImageError
+    if it is for other platforms.
     """
-    running = engine.find()
+    running = engine.find_or_warn(f"{reference} is looked for in its registry alone")
     if running and not reference.tag.host and (found := _of_engine(running, reference, platform, store)):
         return found
     try:
         return _of_registry(reference, platform, store, plain_http=plain_http)
-    except UnreachableError:
+    except UnreachableError as error:
         if running and reference.tag.host and (found := _of_engine(running, reference, platform, store)):
             return found
-        raise
+        raise _nowhere(reference, running, error) from error
+
+
+def _nowhere(reference: Reference, running: Engine | None, error: UnreachableError) -> UnreachableError:
+    """The error for an image that was not found, with every place where it was looked for."""
+    in_engine = f"the engine at {running.address} has no such image" if running else "no engine answers here"
+    if reference.tag.host:
+        places, advice = f"{error.message}; {in_engine}", error.advice
+    else:
+        places = f"{in_engine}; {DEFAULT_HOST}, where names without a registry are: {error.message}"
+        advice = f"check the name; an image of another registry is written HOST/{reference}"
+    return UnreachableError(f"--base-image {reference} was not found\n  {places}", advice)
 
 
 def _of_registry(reference: Reference, platform: Platform, store: BlobStore, *, plain_http: bool) -> Pulled:

@@ -1,231 +1,107 @@
-"""`build.py --tag ...`: from the manifest to a verified image."""
+"""`build.py --tag ...`: from the manifest to a verified image. The command that needs no name."""
 
-import json
 import platform as host
-from dataclasses import asdict, dataclass
+from argparse import BooleanOptionalAction
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
-from builder import catalogue as catalogues
-from builder import (
-    containerfile,
-    engine,
-    layering,
-    manifest,
-    paths,
-    payload,
-    platforms,
-    progress,
-    provenance,
-    run_configs,
-    sandbox,
-    servers,
-    staging,
-    variant,
-    verification,
-)
-from builder.commands import push
-from builder.commands.push import Pushed
-from builder.engine import Engine
-from builder.errors import KitError, UnreachableError, UsageError
-from builder.image import archive, oci
-from builder.image.layers import BlobStore
-from builder.image.oci import Image, Settings
-from builder.manifest import Manifest
+from builder import arguments, paths, platforms, tags
+from builder.arguments import Parser
+from builder.commands import Command, register
 from builder.platforms import Platform
-from builder.stage import Stage
-from builder.staging import BaseSource
 from builder.tags import Reference, Tag
-from builder.verification import Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What one build was asked for."""
 
     tag: Tag
     platforms: tuple[Platform, ...]
     run_config: Path
-    output: Path
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
+    output: Path | None
+    added: Sequence[str]
+    removed: Sequence[str]
     base_image: Reference | None
     debian_mirror: str | None
     locked: bool
-    load: bool
+    load: bool | None
+    """Whether an engine must load it; None if one that answers may."""
     containerfile: bool
     verify: bool
     push: bool
     plain_http: bool
     json: bool
 
-
-@dataclass(frozen=True)
-class Made:
-    """What a build has made before anybody sees it."""
-
-    chosen: Manifest
-    shipped: Manifest
-    stages: list[Stage]
-    images: list[Image]
-    here: int
-    """Which of them runs on this machine; the first if none does."""
+    @property
+    def archive(self) -> Path:
+        """Where the archive is written."""
+        return self.output or paths.DIST / self.tag.file_name
 
 
-def build(options: Options) -> None:
-    """Build, verify, load and write one image; what it serves goes to standard output as a table."""
-    _refuse_contradictions(options)
-    run_configs.check(options.run_config)
-    store = BlobStore(paths.BLOBS)
-    with staging.alone():
-        made = _make(options, store)
-        finish = _in_engine if options.containerfile else _archived
-        verdict = finish(options, made, store)
-    variant.report_cost(made.stages[made.here], made.chosen, made.shipped)
-    _show(options, made.images, verdict, _pushed(options) if options.push else None)
-
-
-def _pushed(options: Options) -> Pushed:
-    return push.send(options.tag, options.output, plain_http=options.plain_http, unverified=not options.verify)
-
-
-def _refuse_contradictions(options: Options) -> None:
-    if options.push:
-        push.check(options.tag)
-    others = {
-        "--no-load": not options.load,
-        "--push": options.push,
-        "--base-image": options.base_image is not None,
-        "--platform for another processor": options.platforms != (platforms.of_machine(host.machine()),),
-    }
-    if options.containerfile and (given := [option for option, is_given in others.items() if is_given]):
-        raise UsageError(f"--containerfile does not go with {', '.join(given)}", "leave --containerfile out")
-
-
-def _make(options: Options, store: BlobStore) -> Made:
-    catalogue = catalogues.load()
-    shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
-    chosen = shipped.changed(options.added, options.removed, catalogue)
-    source = BaseSource(options.base_image, options.plain_http, options.debian_mirror, options.locked)
-    stages = staging.stages(variant.lock_for(chosen, shipped, catalogue), options.platforms, source, store)
-    images = [_image(options, store, staged, chosen) for staged in stages]
-    made = Made(chosen, shipped, stages, images, _host_index(options.platforms))
-    if not options.base_image and images[made.here].platform == platforms.of_machine(host.machine()):
-        containerfile.lay_out(images[made.here], store)
-    return made
-
-
-def _archived(options: Options, made: Made, store: BlobStore) -> Verdict | None:
-    """Write the archive, load it where there is an engine, and verify it."""
-    image = made.images[made.here]
-    running = engine.find() if options.load else None
-    with archive.prepared(options.output, store, made.images, options.tag, image) as written:
-        if running:
-            _load(running, written, options.tag, image)
-        return _verified(options, image.digest, made, running)
-
-
-def _in_engine(options: Options, made: Made, store: BlobStore) -> Verdict | None:
-    """Have the engine build the Containerfile, and verify what comes out; it stays in the engine."""
-    running = engine.find()
-    if running is None:
-        raise UnreachableError("no engine answers to build the Containerfile", "start Docker or Podman")
-    with progress.step("engine", f"builds {containerfile.FILE} at {running.address}"):
-        image_id = running.build(paths.ROOT, containerfile.FILE, options.tag, provenance.of().labels())
-    return _verified(options, image_id, made, running)
-
-
-def _image(options: Options, store: BlobStore, staged: Stage, chosen: Manifest) -> Image:
-    origin = provenance.of()
-    settings = Settings(
-        user=payload.USER,
-        entrypoint=payload.ENTRYPOINT,
-        environment=staged.base.environment | payload.ENVIRONMENT,
-        port=payload.PORT,
-        labels=origin.labels() | staged.base.labels,
-        created=origin.created,
-        inherited=staged.base.inherited,
+def add_arguments(parser: Parser) -> None:
+    """Add what a build takes."""
+    add = parser.add_argument
+    arguments.add_tag(parser, "the image's name, as in llama-stack:0.3.3")
+    add("--run-config", type=Path, default=paths.RUN_CONFIG, metavar="PATH", help="baked in (default: run.yaml)")
+    arguments.add_providers(parser)
+    here = platforms.of_machine(host.machine()).name
+    add(
+        "--platform",
+        type=_platforms,
+        default=here,
+        dest="platforms",
+        metavar="LIST",
+        help=f"linux/amd64, linux/arm64 or both, with a comma between them (default: {here})",
     )
-    with progress.step("layers", staged.platform.name) as step:
-        layers = layering.cut(staged, store, chosen, options.run_config)
-        image = oci.assemble(store, staged.platform, layers, settings)
-        step.detail = f"{len(layers)}, {progress.megabytes(image.size)} compressed"
-    return image
+    add("--base-image", type=_base_image, metavar="REF", help="build on this image which has Python 3.12 or 3.13")
+    add("--output", type=Path, metavar="PATH", help="the archive (default: dist/NAME-TAG.tar)")
+    arguments.add_debian_mirror(parser)
+    add("--locked", action="store_true", help="fail rather than use another Debian version than the locked one")
+    add("--containerfile", action="store_true", help="have an engine build ./Containerfile, and write no archive")
+    add(
+        "--load",
+        action=BooleanOptionalAction,
+        help="load it into an engine, or do not (default: if one answers; with --load it is an error if none does)",
+    )
+    add("--no-verify", action="store_false", dest="verify", help="do not start it")
+    add("--push", action="store_true", help="then push it to the registry that the tag names")
+    arguments.add_plain_http(parser)
+    arguments.add_json(parser)
 
 
-def _host_index(built: tuple[Platform, ...]) -> int:
-    """Which of the built platforms runs here; the first one if none does."""
-    here = platforms.of_machine(host.machine())
-    return built.index(here) if here in built else 0
+def _platforms(names: str) -> tuple[Platform, ...]:
+    return tuple(platforms.parse(name) for name in dict.fromkeys(names.split(",")))
 
 
-def _load(running: Engine, written: Path, tag: Tag, image: Image) -> None:
-    if not running.holds(tag, {image.digest, image.config_digest}):
-        with progress.step("load", f"into the engine at {running.address}"):
-            running.load(written)
+def _base_image(reference: str) -> Reference:
+    return tags.parse_reference(reference, "--base-image")
 
 
-def _verified(options: Options, digest: str, made: Made, running: Engine | None) -> Verdict | None:
-    """The verdict on the image; None if it was not asked for or cannot be had on this machine."""
-    staged = made.stages[made.here]
-    if not options.verify:
-        return None
-    if verdict := verification.kept(digest):
-        return verdict
-    if staged.platform != platforms.of_machine(host.machine()):
-        progress.warn(f"not verified: an image for {staged.platform.name} does not run here")
-        return None
-    if running is None and (why := sandbox.why_unavailable()):
-        progress.warn(f"not verified: no engine answers and {why}; the image was built all the same")
-        return None
-    try:
-        verdict = _verify(options, staged, made.chosen, running)
-    except KitError as error:
-        verification.keep_failure(digest, error.message.partition("\n")[0])
-        if running:
-            running.forget(options.tag)
-        raise
-    verification.keep(digest, verdict)
-    return verdict
+def run(options: Options) -> int:
+    """Build, verify, load and write one image."""
+    from builder import building
+
+    building.build(options)
+    return 0
 
 
-def _verify(options: Options, staged: Stage, chosen: Manifest, running: Engine | None) -> Verdict:
-    with progress.step("verify", "starting the image") as step:
-        environment = staged.base.environment | payload.ENVIRONMENT
-        start = servers.in_container(running, options.tag) if running else servers.in_sandbox(staged.root, environment)
-        verdict = verification.verify(start, chosen)
-        step.detail = f"healthy after {verdict.seconds_to_healthy} s in {verdict.where}"
-    return verdict
-
-
-def _show(options: Options, images: list[Image], verdict: Verdict | None, pushed: Pushed | None) -> None:
-    built = [] if options.containerfile else images  # an engine's own image has a digest of its own
-    if options.json:
-        document = {
-            "tag": str(options.tag),
-            "archive": None if options.containerfile else str(options.output),
-            "images": [
-                {"platform": image.platform.name, "digest": image.digest, "size": image.size} for image in built
-            ],
-            "verified": asdict(verdict) if verdict else None,
-            "pushed": pushed.document() if pushed else None,
-        }
-        progress.out.print_json(json.dumps(document))
-        return
-    if verdict:
-        table = Table("API", "provider", "type", "resolved", box=None, pad_edge=False, header_style="bold")
-        for row in verdict.rows:
-            style = "dim" if row.resolved == "off" else ""
-            table.add_row(row.api, row.provider or "-", row.provider_type, row.resolved, style=style)
-        progress.out.print(table)
-        if any(row.resolved == "off" for row in verdict.rows):
-            progress.out.print("off: shipped; run.yaml switches it on by an environment variable", style="dim")
-    for image in built:
-        progress.out.print(f"{options.tag}  {image.platform.name}  {image.digest}")
-    if options.containerfile:
-        progress.out.print(f"{options.tag} is in the engine")
-    else:
-        progress.out.print(f"written to {paths.shown(options.output)}")
-    if pushed:
-        progress.out.print(f"pushed as {pushed.tag}  {pushed.digest}")
+register(
+    Command(
+        name="build",
+        summary="build and verify an image; the command's name may be left out",
+        description="Build a Llama Stack distribution image and verify it. No container engine is needed; one that "
+        "answers\n(Docker or Podman) gets the image loaded and verifies it under OpenShift's restrictions.",
+        epilog="""\
+examples:
+  python build.py --tag llama-stack:0.3.3
+  python build.py --tag registry.internal/ai/llama-stack:0.3.3 --run-config my-run.yaml
+  python build.py --tag llama-stack:milvus --with vector_io=inline::milvus
+  python build.py --tag registry.internal/ai/llama-stack:0.3.3 --platform linux/amd64,linux/arm64 --push
+""",
+        add_arguments=add_arguments,
+        options=Options,
+        run=run,
+    )
+)

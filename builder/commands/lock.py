@@ -1,99 +1,43 @@
 """`build.py lock`: look up versions anew, write the locks, say what moved."""
 
-import tempfile
-from pathlib import Path
+from dataclasses import dataclass
 
-from builder import catalogue as catalogues
-from builder import command, download, lock, manifest, paths, progress
-from builder.debian import lock as debian_lock
-from builder.debian import mirrors
-from builder.errors import KitError, UnreachableError
-from builder.lock import Inputs
-
-_PINNED = "llama-stack==0.3.3"
+from builder import arguments
+from builder.arguments import Parser
+from builder.commands import Command, register
 
 
-def update(*, upgrade: bool, debian_mirror: str | None) -> None:
-    """Write every lock. With `upgrade` all packages move to the newest version that fits, otherwise only
-    those that must. Debian packages always move: a mirror keeps current versions only.
-    """
-    before = _image_versions(), debian_lock.versions(), _kit_versions()
-    with progress.step("providers", f"of {_PINNED}"):
-        _describe_providers()
-    with progress.step("debian"):
-        debian_lock.write(download.package_session(), mirrors.find(debian_mirror))
-    catalogue = catalogues.load()
-    shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
-    with progress.step("image") as step:
-        inputs = lock.inputs(shipped.providers, catalogue)
-        step.detail = f"{len(lock.compile_lock(inputs, paths.IMAGE_LOCK, upgrade=upgrade).versions)} packages"
-    with progress.step("kit", "uv, sdists, build, test"):
-        _compile_kit_locks(inputs, upgrade=upgrade)
-    after = _image_versions(), debian_lock.versions(), _kit_versions()
-    changes = [line for old, new in zip(before, after, strict=True) for line in lock.moved(old, new)]
-    for line in changes or ["nothing moved"]:
-        progress.out.print(line)
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which versions may move."""
+
+    upgrade: bool
+    debian_mirror: str | None
 
 
-def _describe_providers() -> None:
-    """Ask the pinned llama-stack, in an environment of its own, which providers there are."""
-    with tempfile.TemporaryDirectory() as scratch:
-        environment = Path(scratch) / "environment"
-        command.run_uv(["venv", "--python", "3.12", environment], failure="no environment could be made")
-        python = environment / ("Scripts/python.exe" if paths.WINDOWS else "bin/python")
-        command.run_uv(
-            ["pip", "install", "--python", python, _PINNED, "llama-stack-client==0.3.3"],
-            failure=f"{_PINNED} could not be installed",
-            error=UnreachableError,
-        )
-        text = command.run(
-            [python, "-m", "providers.registry"],
-            environment={"PYTHONPATH": str(paths.ROOT)},
-            failure="the provider registries could not be read",
-        )
-    if "inference:" not in text:
-        raise KitError("the provider registries came out empty")
-    paths.PROVIDERS.write_text(text, encoding="utf-8")
+def add_arguments(parser: Parser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("--upgrade", action="store_true", help="move every package to the newest version that fits")
+    arguments.add_debian_mirror(parser)
 
 
-def _compile_kit_locks(image: Inputs, *, upgrade: bool) -> None:
-    """The locks of what runs on the user's machine, for every system and Python the kit runs on.
+def run(options: Options) -> int:
+    """Write every lock."""
+    from builder import new_locks
 
-    The tests' environment holds the image's packages too, so that the code of the image is tested and
-    type-checked against exactly what it runs with.
-    """
-    _compile_kit_lock("uv", ["-"], "uv", python="3.9", upgrade=upgrade)
-    _compile_kit_lock("sdists", ["-"], "setuptools", upgrade=upgrade)
-    same: list[str | Path] = ["--constraints", paths.IMAGE_LOCK]
-    _compile_kit_lock("build", [paths.PYPROJECT, *same], upgrade=upgrade)
-    same += ["--constraints", paths.REQUIREMENTS / "build.lock"]
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as left_out:
-        left_out.write("\n".join(image.left_out))
-        left_out.flush()
-        sources: list[str | Path] = [paths.PYPROJECT, "-", "--extra", "test", "--excludes", left_out.name, *same]
-        _compile_kit_lock("test", sources, "\n".join(image.requirements), upgrade=upgrade)
+    new_locks.write(upgrade=options.upgrade, debian_mirror=options.debian_mirror)
+    return 0
 
 
-def _compile_kit_lock(
-    name: str, sources: list[str | Path], stdin: str | None = None, *, python: str = "3.12", upgrade: bool
-) -> None:
-    words: list[str | Path] = ["pip", "compile", *sources, "--quiet"]
-    words += ["--output-file", paths.REQUIREMENTS / f"{name}.lock"]
-    words += ["--upgrade"] if upgrade else []
-    words += ["--universal", "--python-version", python, "--generate-hashes", "--no-header", "--no-annotate"]
-    command.run_uv(
-        words, stdin=stdin or "", failure=f"requirements/{name}.lock could not be resolved", error=UnreachableError
+register(
+    Command(
+        name="lock",
+        summary="look up package versions anew, and say what moved",
+        description="Write the locks in requirements/ anew and say what moved. Needed after a change to "
+        "distribution/build.yaml or\nrequirements/*.in. Packages stay at their versions unless they must move; "
+        "Debian packages always move.",
+        add_arguments=add_arguments,
+        options=Options,
+        run=run,
     )
-
-
-def _image_versions() -> dict[str, str]:
-    return _versions("image")
-
-
-def _kit_versions() -> dict[str, str]:
-    return _versions("test")
-
-
-def _versions(name: str) -> dict[str, str]:
-    path = paths.REQUIREMENTS / f"{name}.lock"
-    return lock.Lock(path, path.read_text(encoding="utf-8")).versions if path.is_file() else {}
+)

@@ -1,76 +1,55 @@
 """`build.py push --tag ...`: send an image that was built here to a registry, without an engine."""
 
-import json
-import platform as host
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from builder import paths, platforms, progress, verification
-from builder.errors import KitError, UsageError
-from builder.image.written import WrittenImage
-from builder.registry import credentials, push
-from builder.registry.connection import Connection
-from builder.registry.push import Delivered
-from builder.registry.repository import Repository
-from builder.tags import DEFAULT_HOST, Tag
+from builder import arguments
+from builder.arguments import Parser
+from builder.commands import Command, register
+from builder.tags import Tag
 
 
-@dataclass(frozen=True)
-class Pushed:
-    """What a push did."""
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to push, and where."""
 
-    tag: str
-    digest: str
-    blobs: tuple[Delivered, ...]
-
-    @property
-    def sent(self) -> int:
-        """Bytes of the layers and configs that the registry did not have."""
-        return sum(blob.size for blob in self.blobs if blob.how == "sent")
-
-    def document(self) -> dict[str, object]:
-        """As JSON."""
-        return {"tag": self.tag, "digest": self.digest, "sent": self.sent, "blobs": [asdict(b) for b in self.blobs]}
+    tag: Tag
+    archive: Path | None
+    plain_http: bool
+    verified: bool
+    """Whether an image that was never verified is refused."""
+    json: bool
 
 
-def run(tag: Tag, archive: Path | None, *, plain_http: bool, unverified: bool, as_json: bool) -> None:
-    """Push, and say what it did on standard output."""
-    done = send(tag, archive or paths.DIST / tag.file_name, plain_http=plain_http, unverified=unverified)
-    if as_json:
-        progress.out.print_json(json.dumps(done.document()))
-    else:
-        progress.out.print(f"{done.tag}  {done.digest}")
+def add_arguments(parser: Parser) -> None:
+    """Add what the command takes."""
+    arguments.add_tag(parser, "where to push it", "HOST/NAME[:TAG]")
+    parser.add_argument(
+        "--archive", type=Path, metavar="PATH", help="what to push (default: what was built with this tag)"
+    )
+    arguments.add_plain_http(parser)
+    parser.add_argument(
+        "--no-verify", action="store_false", dest="verified", help="also an image that was never verified"
+    )
+    arguments.add_json(parser)
 
 
-def send(tag: Tag, archive: Path, *, plain_http: bool, unverified: bool) -> Pushed:
-    """Push an archive. One that failed verification is refused; one that was not verified only if it could be."""
-    image = WrittenImage(archive)
-    _refuse_unverified(image, archive, allowed=unverified)
-    account = credentials.of_environment() or credentials.find(tag.host, tag.repository)
-    repository = Repository(Connection(tag.host, account, plain_http=plain_http), tag.repository)
-    with progress.step("push", f"to {tag}") as step:
-        done = Pushed(str(tag), image.digest, tuple(push.push(image, repository, tag.tag)))
-        there = sum(blob.how == "there" for blob in done.blobs)
-        step.detail = f"{progress.megabytes(done.sent)} sent to {tag}, {there} of {len(done.blobs)} blobs were there"
-    return done
+def run(options: Options) -> int:
+    """Push, and say what was pushed."""
+    from builder import pushing
+
+    pushing.run(options)
+    return 0
 
 
-def check(tag: Tag) -> None:
-    """Raise UsageError if a tag names no registry to push to."""
-    if not tag.host:
-        raise UsageError(
-            f"--tag {tag} names no registry",
-            f"for example: --tag registry.internal:5000/{tag}; or {DEFAULT_HOST}/{tag}",
-        )
-
-
-def _refuse_unverified(image: WrittenImage, archive: Path, *, allowed: bool) -> None:
-    for name, digest in image.platforms().items():
-        if why := verification.failure(digest):
-            raise KitError(f"{paths.shown(archive)} ({digest}) failed verification: {why}", "mend it and build again")
-        here = name == platforms.of_machine(host.machine()).name
-        if here and not allowed and not verification.kept(digest):
-            raise KitError(
-                f"{paths.shown(archive)} ({digest}) was not verified here",
-                "build it here without --no-verify; or push it as it is: --no-verify",
-            )
+register(
+    Command(
+        name="push",
+        summary="send an image built here to a registry, without an engine",
+        description="Push an image that was built here to the registry its tag names, without an engine. Credentials "
+        "are those of\ndocker login and podman login, or REGISTRY_USERNAME and REGISTRY_PASSWORD.",
+        add_arguments=add_arguments,
+        options=Options,
+        run=run,
+    )
+)

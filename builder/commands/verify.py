@@ -1,29 +1,15 @@
-"""`build.py verify --config ...`: would this run config start in the image that a build would make here?
+"""`build.py verify --config ...`: would this run config start in the image that a build would make here?"""
 
-The image's own `verify` answers, in the tree that a build would stage.
-"""
-
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from builder import command, environment_files, paths, payload, run_configs, sandbox, staging
-from builder.errors import KitError
-from builder.stage import Stage
-
-VERDICTS = (0, 78)
-"""Exit codes with which `verify` answers."""
-
-_CONFIG, _VARIABLES = "run.yaml", "variables"
-_WORK_IN_SANDBOX = "/mnt"
-_OF_THE_TERMINAL = ("TERM", "NO_COLOR")
+from builder import arguments, paths
+from builder.arguments import Parser
+from builder.commands import Command, register
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What to verify. `passed_on` are options of the image's own `verify`.
 
@@ -31,56 +17,54 @@ class Options:
     """
 
     config: Path
-    environment_file: Path | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    passed_on: tuple[str, ...] = ()
+    env_file: Path | None
+    environment: Mapping[str, str]
+    added: Sequence[str]
+    removed: Sequence[str]
+    passed_on: Sequence[str]
 
 
-def verify(options: Options) -> int:
-    """Print the report and return the exit code: 0 if the config can be served, 78 if not."""
-    config = run_configs.content(options.config)
-    variables = environment_files.read(options.environment_file) if options.environment_file else {}
-    variables |= options.environment
-    with staging.alone(), tempfile.TemporaryDirectory(prefix="llama-stack-") as scratch:
-        work = Path(scratch)
-        (work / _CONFIG).write_bytes(config)
-        if _environment_is_known(options):
-            (work / _VARIABLES).write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-        return _run(staging.whole_tree(options.added, options.removed), work, options)
+def add_arguments(parser: Parser) -> None:
+    """Add what the command takes."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=paths.RUN_CONFIG,
+        metavar="PATH",
+        help="a run config, or a Kubernetes ConfigMap manifest with one in it (default: run.yaml)",
+    )
+    parser.add_argument(
+        "--env-file",
+        type=Path,
+        metavar="FILE",
+        help="the target's environment, NAME=VALUE lines; without it and --env variables are taken as unknown",
+    )
+    arguments.add_environment(parser, "one variable of the target's environment")
+    arguments.add_providers(parser)
+    passed_on = {"--probe": "connect to each remote service too, 3 s at most", "--strict": "fail on warnings as well"}
+    for name, meaning in passed_on.items():
+        parser.add_argument(name, action="append_const", dest="passed_on", const=name, default=[], help=meaning)
+    output = parser.add_mutually_exclusive_group()
+    for name, meaning in {"--json": "print JSON", "--sarif": "print SARIF 2.1.0, for code hosts"}.items():
+        output.add_argument(name, action="append_const", dest="passed_on", const=name, help=meaning)
 
 
-def _environment_is_known(options: Options) -> bool:
-    return bool(options.environment_file or options.environment)
+def run(options: Options) -> int:
+    """Print the report; the exit code is 0 if the config can be served, 78 if not."""
+    from builder import config_verification
+
+    return config_verification.verify(options)
 
 
-def _run(tree: Stage, work: Path, options: Options) -> int:
-    """Ask the tree's `verify`, in a sandbox or with a Python of this machine that understands its packages."""
-    environment = payload.ENVIRONMENT | {name: os.environ[name] for name in _OF_THE_TERMINAL if name in os.environ}
-    if not (why := sandbox.why_unavailable()):
-        program = [*payload.ENTRYPOINT, *_arguments(_WORK_IN_SANDBOX, options)]
-        words = sandbox.command(tree.root, program, environment=environment, work=work)
-        environment = dict(os.environ)  # for what makes the sandbox
-    elif sys.platform == "linux":
-        words = [command.host_python(tree.base.python_version), *payload.ENTRYPOINT[1:]]
-        words += _arguments(str(work), options)
-        environment |= {"PYTHONPATH": f"{tree.root / payload.HOME}:{tree.site}"}
-        environment |= {"HOME": str(work), "LLAMA_STACK_CONFIG_DIR": str(work)}
-    else:
-        mounted = f"-v {options.config.resolve()}:/run.yaml"
-        raise KitError(
-            f"the image's own `verify` does not run here: {why}",
-            f"build the image and ask that: docker run --rm {mounted} IMAGE verify /run.yaml --elsewhere",
-        )
-    status = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
-    if status not in VERDICTS:
-        raise KitError(f"`verify` ended with exit code {status} instead of a verdict")
-    return status
-
-
-def _arguments(place: str, options: Options) -> list[str]:
-    words = ["verify", f"{place}/{_CONFIG}", "--shown-as", paths.shown(options.config), "--elsewhere"]
-    if _environment_is_known(options):
-        words += ["--env-file", f"{place}/{_VARIABLES}"]
-    return [*words, *options.passed_on]
+register(
+    Command(
+        name="verify",
+        summary="would this run config start in the image that a build would make here?",
+        description="Say everything that would keep the image from serving a run config, and where it is written.\n"
+        "The config is for another machine: nothing is asked of this one's directories, ports and variables.",
+        epilog="exit codes: 0 it can be served, 78 it cannot, 2 usage, 65 the environment file is wrong",
+        add_arguments=add_arguments,
+        options=Options,
+        run=run,
+    )
+)

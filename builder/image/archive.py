@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.errors import OutputError
+from builder.errors import OutputError, cannot_write
 from builder.image import entries, oci
 from builder.image.layers import BlobStore, add
 from builder.image.oci import Image
 from builder.paths import shown
 from builder.tags import Tag
 
+_ELSEWHERE = "write it elsewhere with --output"
+NAME = "io.containerd.image.name"
+"""The annotation with an image's whole name."""
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -40,7 +43,7 @@ def prepared(target: Path, store: BlobStore, images: list[Image], tag: Tag, host
         try:
             draft.replace(target)
         except OSError as error:
-            raise _cannot_write(target, error) from error
+            raise cannot_write(target, error, _ELSEWHERE) from error
 
 
 @contextmanager
@@ -50,7 +53,7 @@ def _draft_beside(target: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         os.close(handle)
     except OSError as error:
-        raise _cannot_write(target, error) from error
+        raise cannot_write(target, error, _ELSEWHERE) from error
     draft = Path(name)
     try:
         yield draft
@@ -65,7 +68,7 @@ def _write(draft: Path, target: Path, store: BlobStore, documents: dict[str, byt
     if (free := shutil.disk_usage(draft.parent).free) < needed:
         raise OutputError(
             f"{shown(target)}: {needed // 10**6} MB are needed and {free // 10**6} MB are free",
-            "make room, or write it elsewhere with --output",
+            f"make room, or {_ELSEWHERE}",
         )
     try:
         with draft.open("wb") as stream, tarfile.open(fileobj=stream, mode="w") as archive:
@@ -75,18 +78,14 @@ def _write(draft: Path, target: Path, store: BlobStore, documents: dict[str, byt
                 add(archive, entries.file("blobs/" + blob.replace(":", "/"), store.path(blob)))
         draft.chmod(0o644)
     except OSError as error:
-        raise _cannot_write(target, error) from error
-
-
-def _cannot_write(target: Path, error: OSError) -> OutputError:
-    return OutputError(f"{shown(target)} cannot be written: {error.strerror}", "write it elsewhere with --output")
+        raise cannot_write(target, error, _ELSEWHERE) from error
 
 
 def _documents(store: BlobStore, images: list[Image], tag: Tag, host: Image) -> dict[str, bytes]:
     top = oci.top_descriptor(store, images)
     annotations = {
         "org.opencontainers.image.ref.name": tag.tag,
-        "io.containerd.image.name": tag.qualified,
+        NAME: tag.qualified,
     }
     index = {
         "schemaVersion": 2,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from builder.errors import OutputError
+from builder.errors import cannot_write
 from builder.image import compression, permissions
 from builder.image.entries import Entry, Kind
 
@@ -92,7 +92,7 @@ class BlobStore:
                     target.write(block)
             draft.replace(path)
         except OSError as error:
-            raise OutputError(f"{draft.parent}: cannot be written: {error.strerror}", "make room there") from error
+            raise cannot_write(draft.parent, error) from error
         finally:
             draft.unlink(missing_ok=True)
 
@@ -113,8 +113,7 @@ class BlobStore:
             )
             draft.replace(self.path(layer.digest))
         except OSError as error:
-            advice = "make room, or move the clone to a disk that has some"
-            raise OutputError(f"{draft.parent}: layer {name} cannot be written: {error.strerror}", advice) from error
+            raise cannot_write(draft.parent, error) from error
         finally:
             draft.unlink(missing_ok=True)
         return layer

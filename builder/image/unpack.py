@@ -23,7 +23,7 @@ def archive(path: Path, folder: Path) -> Path:
     try:
         with tarfile.open(path) as opened:
             image: dict[str, Any] = json.loads(_read(opened, "manifest.json"))[0]
-            root = folder / str(image["Config"]).rpartition("/")[2][:16]
+            root = folder / _short_digest(image["Config"])
             if root.is_dir():
                 return root
             draft = folder / f".{root.name}.part"
@@ -38,6 +38,15 @@ def archive(path: Path, folder: Path) -> Path:
     except (tarfile.TarError, KeyError, ValueError) as error:
         raise _not_an_image(path, error) from error
     return root
+
+
+def root_of(path: Path, folder: Path) -> Path:
+    """Where below `folder` the image in an archive is unpacked. Raises UserFileError if `path` is no archive."""
+    try:
+        with tarfile.open(path) as opened:
+            return folder / _short_digest(json.loads(_read(opened, "manifest.json"))[0]["Config"])
+    except (tarfile.TarError, LookupError, ValueError, TypeError) as error:
+        raise _not_an_image(path, error) from error
 
 
 def environment(path: Path) -> dict[str, str]:
@@ -139,6 +148,11 @@ def plain(content: IO[bytes]) -> IO[bytes]:
     content.seek(0)
     # tarfile's own decompression would stop after the first gzip member
     return gzip.open(content) if start == b"\x1f\x8b" else content  # type: ignore[return-value]
+
+
+def _short_digest(config: Any) -> str:
+    """The beginning of the digest that names an image's config."""
+    return str(config).rpartition("/")[2][:16]
 
 
 def _not_an_image(path: Path, error: Exception) -> UserFileError:

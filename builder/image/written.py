@@ -8,8 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from builder.errors import UserFileError
+from builder.errors import KitError, UserFileError
 from builder.image import oci
+from builder.image.archive import NAME
+from builder.paths import shown
+from builder.tags import Tag
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class WrittenImage:
             (top,) = json.loads(self._content("index.json"))["manifests"]
             self.digest = str(top["digest"])
             self.media_type = str(top["mediaType"])
+            self.name = str(top.get("annotations", {}).get(NAME, ""))
+            """Registry, name and tag that it was built with; empty if the archive does not say."""
             self.read(self.digest)
         except FileNotFoundError as error:
             raise UserFileError(path, "is not there", "build it first, or name another with --archive") from error
@@ -87,6 +92,17 @@ class WrittenImage:
         with self.path.open("rb") as stream:
             stream.seek(offset)
             return stream.read(size)
+
+
+def of_tag(path: Path, tag: Tag) -> WrittenImage:
+    """The image in the archive that a tag's builds write; raises KitError if it is one of another tag."""
+    image = WrittenImage(path)
+    if image.name != tag.qualified:
+        raise KitError(
+            f"{shown(path)} holds {image.name or 'an image without a name'}, not {tag.qualified}",
+            f"build it: python build.py --tag {tag}",
+        )
+    return image
 
 
 def _name(digest: str) -> str:

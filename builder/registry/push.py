@@ -57,10 +57,10 @@ def _one(blob: Blob, repository: Repository, shown: Transfers, stop: Event) -> D
         other = known.holder(host, blob.digest)
         if other and other != repository.name and repository.mount(blob.digest, other):
             how = "mounted"
-            progress.err.print(f"[bold]mounted[/bold]   {blob.name} {megabytes(blob.size)} from {host}/{other}")
+            progress.line(how, f"{blob.name} {megabytes(blob.size)} from {host}/{other}")
         else:
             how = "sent"
             with shown.one(blob.name, blob.size) as report:
                 repository.upload(blob, Transfer(report, stop))
-            progress.err.print(f"[bold]sent[/bold]      {blob.name} {megabytes(blob.size)}")
+            progress.line(how, f"{blob.name} {megabytes(blob.size)}")
     return Delivered(blob.digest, blob.name, blob.size, how)

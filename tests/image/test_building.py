@@ -143,6 +143,21 @@ def test_a_service_that_does_not_answer_is_named(
     assert not (clone / "dist").exists()
 
 
+def test_fewer_providers_are_built_without_a_network(warm_clone: Path) -> None:
+    nowhere = dict.fromkeys(
+        ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"
+    )
+    done = _build(
+        warm_clone,
+        *("--without", "eval=remote::trustyai_lmeval"),
+        environment=nowhere | {"UV_HTTP_RETRIES": "0", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "trustyai_lmeval" not in done.stdout
+    (lock,) = (warm_clone / "build" / "locks").iterdir()
+    assert "llama-stack-provider-lmeval==" not in lock.read_text()
+
+
 def test_a_wheel_that_is_not_the_locked_one_is_refused(clone: Path, tmp_path: Path) -> None:
     lock = clone / "requirements" / "image.lock"
     name, _, rest = lock.read_text().partition("uvicorn==")

@@ -85,6 +85,17 @@ def test_the_environment_is_the_targets(verify: Verify, tmp_path: Path) -> None:
     assert "target.env:1: is not NAME=VALUE" in wrong.stderr
 
 
+def test_a_value_of_several_lines_arrives_whole(verify: Verify, tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(paths.RUN_CONFIG.read_text().replace("${env.VLLM_URL:=}", "${env.VLLM_URL}"))
+    certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE----- \n"
+    for line in (["--env", f"VLLM_URL={certificate}"], ["--env-file", "names.env"]):
+        (tmp_path / "names.env").write_text("VLLM_URL\n")
+        done = verify("--config", "run.yaml", "--json", *line, VLLM_URL=certificate)
+        assert done.returncode in (0, 78), done.stderr
+        codes = [one["code"] for one in json.loads(done.stdout)["findings"] if one["severity"] == "error"]
+        assert "unset-variable" not in codes
+
+
 def test_it_verifies_for_the_image_that_the_same_options_would_build(verify: Verify) -> None:
     done = verify("--without", "prompts=inline::prompts", "--json")
     assert done.returncode == 0, done.stdout

@@ -6,11 +6,23 @@ from pathlib import Path
 from builder import platforms, tags
 from builder.image import archive, entries, oci
 from builder.image.layers import BlobStore
-from builder.image.oci import Settings
+from builder.image.oci import Image, Settings
 from builder.image.written import WrittenImage
 from builder.platforms import Platform
 
 SETTINGS = Settings("1001:0", ("python",), {"PATH": "/bin"}, 8321, created="2026-01-01T00:00:00Z")
+
+
+def images(
+    store: BlobStore, layers: dict[str, int], config: bytes = b"", built_for: tuple[Platform, ...] = (platforms.AMD64,)
+) -> list[Image]:
+    """An image for each platform, of layers with so many bytes that do not compress, and one more with ``config``."""
+    made = [
+        store.layer(name, str(size), lambda name=name, size=size: [entries.file(name, _noise(name, size))])  # type: ignore[misc]
+        for name, size in layers.items()
+    ]
+    made.append(store.layer("config", repr(config), lambda: [entries.file("run.yaml", config)]))
+    return [oci.assemble(store, platform, made, SETTINGS) for platform in built_for]
 
 
 def write(
@@ -21,17 +33,12 @@ def write(
     config: bytes = b"",
     built_for: tuple[Platform, ...] = (platforms.AMD64,),
 ) -> WrittenImage:
-    """Archive an image of layers with so many bytes that do not compress, and one more with ``config``."""
+    """Archive ``images``."""
     store = BlobStore(folder / "blobs")
-    made = [
-        store.layer(name, str(size), lambda name=name, size=size: [entries.file(name, _noise(name, size))])  # type: ignore[misc]
-        for name, size in layers.items()
-    ]
-    made.append(store.layer("config", repr(config), lambda: [entries.file("run.yaml", config)]))
-    images = [oci.assemble(store, platform, made, SETTINGS) for platform in built_for]
+    made = images(store, layers, config, built_for)
     parsed = tags.parse(tag)
     target = folder / parsed.file_name
-    with archive.prepared(target, store, images, parsed, images[0]):
+    with archive.prepared(target, store, made, parsed, made[0]):
         pass
     return WrittenImage(target)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from builder import catalogue, lock, manifest, paths, pin
+from builder import catalogue, lock, manifest, paths, pin, variant
 from builder.errors import UserFileError
-from builder.lock import Inputs
+from builder.lock import Inputs, Lock
 
 PINS = """\
 alpha==1.0 \\
@@ -84,3 +84,66 @@ def test_what_is_left_out_has_a_reason_and_is_in_no_lock() -> None:
     assert all(re.fullmatch(r"[a-z0-9-]+  # \S.{10,}", line) for line in lines)
     locked = lock.Lock(paths.IMAGE_LOCK, paths.IMAGE_LOCK.read_text()).versions
     assert not {line.split()[0] for line in lines} & locked.keys()
+
+
+def test_fewer_providers_need_a_part_of_the_lock_and_no_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: object, **__: object) -> None:
+        raise AssertionError("an index was asked")
+
+    monkeypatch.setattr(lock, "compile_lock", resolve)
+    known = catalogue.load()
+    shipped = manifest.load(paths.BUILD_CONFIG, known)
+    whole = variant.lock_for(shipped, shipped, known)
+    chosen = shipped.changed([], ["eval=remote::trustyai_lmeval"], known)
+    reduced = variant.lock_for(chosen, shipped, known)
+    gone = whole.versions.keys() - reduced.versions.keys()
+    assert {"llama-stack-provider-lmeval", "kubernetes"} <= gone
+    assert reduced.versions.items() < whole.versions.items()
+    assert lock.load(reduced.path, lock.inputs(chosen.providers, known)) == reduced
+    assert "--hash=sha256:" in reduced.text
+
+
+ANNOTATED = """\
+alpha==1.0 \\
+    --hash=sha256:00
+beta-core[extra]==2.1 ; python_full_version < '3.13' \\
+    --hash=sha256:11
+    # via
+    #   alpha
+    #   epsilon
+delta==4 \\
+    --hash=sha256:33
+    # via zeta
+epsilon==5 \\
+    --hash=sha256:44
+zeta==6 \\
+    --hash=sha256:55
+    # via delta
+via==7 \\
+    --hash=sha256:66
+    # via epsilon
+"""
+
+
+@pytest.mark.parametrize(
+    ("requirements", "kept"),
+    [
+        (("alpha",), {"alpha", "beta-core"}),
+        (("epsilon",), {"epsilon", "beta-core", "via"}),
+        (("Delta>=4",), {"delta", "zeta"}),
+        (("alpha", "epsilon", "delta"), {"alpha", "beta-core", "delta", "epsilon", "zeta", "via"}),
+    ],
+)
+def test_what_is_needed_of_a_lock(tmp_path: Path, requirements: tuple[str, ...], kept: set[str]) -> None:
+    inputs = Inputs(requirements, ())
+    reduced = lock.reduce(Lock(tmp_path / "image.lock", ANNOTATED), inputs, tmp_path / "reduced.lock")
+    assert reduced.versions.keys() == kept
+    assert lock.load(reduced.path, inputs) == reduced
+    for name in kept:
+        block = next(match for match in ANNOTATED.split("\n") if match.startswith(f"{name}"))
+        assert block in reduced.text
+
+
+def test_a_lock_that_does_not_say_what_needs_what_cannot_be_reduced(tmp_path: Path, inputs: Inputs) -> None:
+    with pytest.raises(UserFileError, match="does not say which package needs which"):
+        lock.reduce(Lock(tmp_path / "image.lock", PINS), inputs, tmp_path / "reduced.lock")

@@ -1,5 +1,7 @@
 """The manifest: reading distribution/build.yaml, and --with / --without."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,11 @@ def test_a_choice_without_a_type_is_a_usage_error(write: Path) -> None:
 def test_the_shipped_manifest_is_readable() -> None:
     shipped = {str(provider) for provider in manifest.load(paths.BUILD_CONFIG, catalogue.load()).providers}
     assert {"inference=remote::vllm", "eval=remote::trustyai_lmeval", "batches=inline::reference"} <= shipped
+
+
+def test_the_known_providers_are_those_of_the_registries() -> None:
+    """The tests' environment has the image's llama-stack, so the registries are the real ones."""
+    described = subprocess.run(
+        [sys.executable, "-m", "providers.registry"], cwd=paths.ROOT, capture_output=True, text=True, check=True
+    )
+    assert described.stdout == paths.PROVIDERS.read_text(), "run: python build.py lock"

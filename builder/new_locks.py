@@ -1,0 +1,98 @@
+"""Look versions up anew, write every lock, say what moved."""
+
+import tempfile
+from pathlib import Path
+
+from builder import catalogue as catalogues
+from builder import command, download, lock, manifest, paths, pin, progress
+from builder.debian import lock as debian_lock
+from builder.debian import mirrors
+from builder.errors import KitError, UnreachableError
+from builder.lock import Inputs
+
+
+def write(*, upgrade: bool, debian_mirror: str | None) -> None:
+    """Write every lock. With `upgrade` all packages move to the newest version that fits, otherwise only
+    those that must. Debian packages always move: a mirror keeps current versions only.
+    """
+    before = _image_versions(), debian_lock.versions(), _kit_versions()
+    version = pin.llama_stack()
+    with progress.step("providers", f"of llama-stack {version}"):
+        _describe_providers(version)
+    with progress.step("debian"):
+        debian_lock.write(download.package_session(), mirrors.find(debian_mirror))
+    catalogue = catalogues.load()
+    shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
+    with progress.step("image") as step:
+        inputs = lock.inputs(shipped.providers, catalogue)
+        step.detail = f"{len(lock.compile_lock(inputs, paths.IMAGE_LOCK, upgrade=upgrade).versions)} packages"
+    with progress.step("kit", "uv, sdists, build, test"):
+        _compile_kit_locks(inputs, upgrade=upgrade)
+    after = _image_versions(), debian_lock.versions(), _kit_versions()
+    changes = [line for old, new in zip(before, after, strict=True) for line in lock.moved(old, new)]
+    for line in changes or ["nothing moved"]:
+        progress.out.print(line)
+
+
+def _describe_providers(version: str) -> None:
+    """Ask the pinned llama-stack, in an environment of its own, which providers there are."""
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = Path(scratch) / "environment"
+        command.run_uv(["venv", "--python", "3.12", environment], failure="no environment could be made")
+        python = environment / ("Scripts/python.exe" if paths.WINDOWS else "bin/python")
+        command.run_uv(
+            ["pip", "install", "--python", python, f"llama-stack=={version}", f"llama-stack-client=={version}"],
+            failure=f"llama-stack {version} could not be installed",
+            error=UnreachableError,
+        )
+        text = command.run(
+            [python, "-m", "providers.registry"],
+            environment={"PYTHONPATH": str(paths.ROOT)},
+            failure="the provider registries could not be read",
+        )
+    if "inference:" not in text:
+        raise KitError("the provider registries came out empty")
+    paths.PROVIDERS.write_text(text, encoding="utf-8")
+
+
+def _compile_kit_locks(image: Inputs, *, upgrade: bool) -> None:
+    """The locks of what runs on the user's machine, for every system and Python the kit runs on.
+
+    The tests' environment holds the image's packages too, so that the code of the image is tested and
+    type-checked against exactly what it runs with.
+    """
+    _compile_kit_lock("uv", ["-"], "uv", python="3.9", upgrade=upgrade)
+    _compile_kit_lock("sdists", ["-"], "setuptools", upgrade=upgrade)
+    same: list[str | Path] = ["--constraints", paths.IMAGE_LOCK]
+    _compile_kit_lock("build", [paths.PYPROJECT, *same], upgrade=upgrade)
+    same += ["--constraints", paths.REQUIREMENTS / "build.lock"]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as left_out:
+        left_out.write("\n".join(image.left_out))
+        left_out.flush()
+        sources: list[str | Path] = [paths.PYPROJECT, "-", "--extra", "test", "--excludes", left_out.name, *same]
+        _compile_kit_lock("test", sources, "\n".join(image.requirements), upgrade=upgrade)
+
+
+def _compile_kit_lock(
+    name: str, sources: list[str | Path], stdin: str | None = None, *, python: str = "3.12", upgrade: bool
+) -> None:
+    words: list[str | Path] = ["pip", "compile", *sources, "--quiet"]
+    words += ["--output-file", paths.REQUIREMENTS / f"{name}.lock"]
+    words += ["--upgrade"] if upgrade else []
+    words += ["--universal", "--python-version", python, "--generate-hashes", "--no-header", "--no-annotate"]
+    command.run_uv(
+        words, stdin=stdin or "", failure=f"requirements/{name}.lock could not be resolved", error=UnreachableError
+    )
+
+
+def _image_versions() -> dict[str, str]:
+    return _versions("image")
+
+
+def _kit_versions() -> dict[str, str]:
+    return _versions("test")
+
+
+def _versions(name: str) -> dict[str, str]:
+    path = paths.REQUIREMENTS / f"{name}.lock"
+    return lock.Lock(path, path.read_text(encoding="utf-8")).versions if path.is_file() else {}
