@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from builder.errors import cannot_write
-from builder.image import compression, permissions
+from builder.image import compression, entries, permissions
 from builder.image.entries import Entry, Kind
 
 TIME = 1735689600
@@ -61,7 +61,7 @@ class BlobStore:
     def layer(self, name: str, key: str, make: Callable[[], Iterable[Entry]]) -> Layer:
         """The layer whose content `key` determines: the one made earlier, or a new one of `make()`'s entries.
 
-        Raises KitError if an arbitrary uid could not use some of them.
+        Every folder gets an entry, before what is in it. Raises KitError if an arbitrary uid could not use some of them.
         """
         known = hashlib.sha256(f"{FORMAT}\n{name}\n{key}".encode()).hexdigest()
         note = self.root / "layers" / f"{known}.json"
@@ -73,7 +73,7 @@ class BlobStore:
 
         def fill(stream: BinaryIO) -> None:
             with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
-                for entry in permissions.checked(make()):
+                for entry in entries.with_folders(permissions.checked(make())):
                     add(archive, entry)
 
         layer = self.compress(name, fill)
