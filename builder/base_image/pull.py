@@ -17,6 +17,7 @@ from builder.errors import BaseImageError, UnreachableError
 from builder.image import layers, oci, unpack
 from builder.image.layers import BlobStore, Layer
 from builder.image.oci import Inherited
+from builder.image.unpack import LayerError
 from builder.platforms import Platform
 from builder.registry import credentials, known
 from builder.registry.connection import Connection
@@ -64,13 +65,20 @@ class Pulled:
         return Inherited(found.config, tuple({"created_by": str(self.reference)} for _ in self.own_layers))
 
     def lay_out(self, root: Path) -> None:
-        """Unpack the layers below `root`, with the mount points that a sandbox needs."""
+        """Unpack the layers below `root`, with the mount points that a sandbox needs.
+
+        Raises BaseImageError for a layer that no engine would unpack.
+        """
         root.mkdir(parents=True, exist_ok=True)
-        for layer in self.own_layers:
-            with self.store.path(layer.digest).open("rb") as content:
-                unpack.layer(content, root)
-        for folder in ("dev", "proc", "tmp", "mnt"):
-            unpack.inside(root, folder).mkdir(exist_ok=True)
+        try:
+            for layer in self.own_layers:
+                with self.store.path(layer.digest).open("rb") as content:
+                    unpack.layer(content, root, layer.digest)
+            for folder in ("dev", "proc", "tmp", "mnt"):
+                unpack.inside(root, folder).mkdir(parents=True, exist_ok=True)
+        except (LayerError, FileExistsError) as error:
+            advice = "name another image; engines refuse this one too"
+            raise BaseImageError(f"{self.reference} will not do as a base: {error}", advice) from error
 
 
 def pull(reference: Reference, platform: Platform, store: BlobStore, *, plain_http: bool) -> Pulled:

@@ -61,8 +61,8 @@ def directories_to(*paths: str) -> Iterator[Entry]:
 def with_folders(found: Iterable[Entry]) -> list[Entry]:
     """The entries sorted by path, and a directory of root's for each folder above them that has none.
 
-    Container runtimes make such folders up; programs that read layers (scanners of packages, for one) do not, and do not
-    find what lies in them.
+    Container runtimes make such folders up. Programs that read layers, scanners of packages for one, do not find what
+    lies in them.
     """
     listed = list(found)
     known = {entry.path for entry in listed}

@@ -61,7 +61,7 @@ class BlobStore:
     def layer(self, name: str, key: str, make: Callable[[], Iterable[Entry]]) -> Layer:
         """The layer whose content `key` determines: the one made earlier, or a new one of `make()`'s entries.
 
-        Every folder gets an entry, before what is in it. Raises KitError if an arbitrary uid could not use some of them.
+        Every folder gets an entry, before what is in it. Raises KitError if an arbitrary uid could not use some entry.
         """
         known = hashlib.sha256(f"{FORMAT}\n{name}\n{key}".encode()).hexdigest()
         note = self.root / "layers" / f"{known}.json"
