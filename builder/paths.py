@@ -51,6 +51,17 @@ def home() -> Optional[Path]:
     return None if folder == "~" else Path(folder)
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file and the folders above it. It is there with all its content or as it was before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        draft.write_bytes(content if isinstance(content, bytes) else content.encode())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def shown(path: Path) -> str:
     """The path as a message should show it: relative to where the user stands if it lies below."""
     try:

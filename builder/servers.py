@@ -10,7 +10,7 @@ from typing import IO, Protocol
 
 from docker.models.containers import Container
 
-from builder import engine, payload, sandbox
+from builder import ending, engine, payload, sandbox
 from builder.engine import Engine
 from builder.tags import Tag
 
@@ -70,12 +70,9 @@ def in_sandbox(root: Path, environment: Mapping[str, str]) -> Iterator[Server]:
         program = [*payload.ENTRYPOINT, "--port", str(port)]
         command = sandbox.command(root, program, environment=environment, data=data)
         with (Path(scratch) / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-            try:
+            streams = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+            with ending.program(command, **streams) as process:  # killed at the end: nothing of its state is kept
                 yield SandboxServer(process, port, log)
-            finally:
-                process.kill()  # and with it all that runs in the sandbox; nothing of its state is kept
-                process.wait()
 
 
 @contextmanager

@@ -4,14 +4,13 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfileobj
 from typing import IO, Any
 
-from builder import engine, paths
+from builder import ending, engine, paths
 from builder.engine import Engine
 from builder.errors import BaseImageError, UnreachableError
 from builder.image import layers, oci, unpack
@@ -131,7 +130,7 @@ def _of_registry(reference: Reference, platform: Platform, store: BlobStore, *, 
         if not blob.is_file() or blob.stat().st_size != layer.size:
             store.receive(layer.digest, repository.blob(layer.digest))
 
-    with ThreadPoolExecutor(3) as pool:
+    with ending.threads(3) as pool:
         list(pool.map(fetch, {layer.digest: layer for layer in found}.values()))
     known.remember(host, name, [layer.digest for layer in found])
     digest = store.add(content)
