@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
-from builder import network, paths
+from builder import network, paths, room
 
 ENVIRONMENT = paths.ENVIRONMENT
 NEW = ENVIRONMENT.with_name(ENVIRONMENT.name + ".new")
@@ -256,6 +256,8 @@ def _answers(python: Path) -> bool:
 
 def _run(command: List[str], failure: str, environment: Mapping[str, str]) -> None:
     done = _run_quietly(command, environment)
+    if done.returncode and room.is_missing(done.stderr):
+        _stop(f"{failure}: a disk is full\n{_last_lines(done.stderr)}\n{room.lacking()}", EXIT_NOT_WRITTEN)
     if done.returncode:
         _stop_unreachable(failure, done.stderr)
 

@@ -6,11 +6,11 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 
-from builder import commands, network, progress
+from builder import commands, network, progress, room
 from builder.arguments import Parser
 from builder.commands import Command
 from builder.ending import Ended
-from builder.errors import KitError, UsageError, did_you_mean, of_system
+from builder.errors import KitError, NoRoomError, UsageError, did_you_mean, of_system
 
 DEFAULT = "build"
 """The command that is meant where none is named."""
@@ -109,4 +109,5 @@ def _parser(known: Mapping[str, Command]) -> argparse.ArgumentParser:
 def _report(error: KitError) -> None:
     if os.environ.get("DEBUG"):
         traceback.print_exception(error, file=sys.stderr)
-    progress.error(error.message, error.advice)
+    lacking = f"\n{room.lacking()}" if isinstance(error, NoRoomError) else ""
+    progress.error(error.message + lacking, error.advice)

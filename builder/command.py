@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from builder import ending, network
-from builder.errors import KitError, UnreachableError
+from builder import ending, network, room
+from builder.errors import KitError, NoRoomError, UnreachableError
 
 
 def run(
@@ -23,7 +23,8 @@ def run(
 ) -> str:
     """Run `command` and return its standard output.
 
-    A non-zero exit raises `error` with `failure`, the end of what the program said, and `advice`.
+    A non-zero exit raises `error` with `failure`, the end of what the program said, and `advice`; NoRoomError if it
+    said that a disk is full.
     """
     words = [str(word) for word in command]
     options: dict[str, Any] = {
@@ -38,6 +39,8 @@ def run(
             output, said = started.communicate(stdin)
     except OSError as problem:
         raise KitError(f"{failure}: {words[0]} cannot be run: {problem.strerror}") from problem
+    if started.returncode and room.is_missing(said + output):
+        raise NoRoomError(f"{failure}: a disk is full\n{last_lines(said or output)}", "make room there")
     if started.returncode:
         raise error(f"{failure}:\n{last_lines(said or output)}", advice)
     return str(output)

@@ -4,6 +4,8 @@ place that `--build-dir` or LLAMA_STACK_BUILD_DIR names.
 Runs on Python 3.9, since the kit's environment is made with these paths.
 """
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import Optional

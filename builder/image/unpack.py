@@ -67,7 +67,7 @@ def root_of(path: Path, folder: Path) -> Path:
     try:
         with tarfile.open(path) as opened:
             return folder / _short_digest(json.loads(_read(opened, "manifest.json"))[0]["Config"])
-    except (tarfile.TarError, LookupError, ValueError, TypeError) as error:
+    except _MALFORMED as error:
         raise _not_an_image(path, error) from error
 
 
