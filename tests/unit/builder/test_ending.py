@@ -161,3 +161,33 @@ def test_a_signal_that_is_ignored_stays_so(started: list[subprocess.Popen[str]],
     (tmp_path / "go-on").touch()
     program.communicate(timeout=30)
     assert program.returncode == 0
+
+
+def test_tests_stop_their_servers_when_they_are_told_to_end(
+    started: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    tests = tmp_path / "test_server.py"
+    tests.write_text("""
+import time
+from pathlib import Path
+import pytest
+
+@pytest.fixture
+def server():
+    yield
+    Path(__file__).with_name("stopped").touch()
+
+def test_server(server):
+    Path(__file__).with_name("ready").touch()
+    time.sleep(600)
+""")
+    program = session.start(
+        [sys.executable, "build.py", "test", "-p", "no:cacheprovider", "-c", "/dev/null", str(tests)], paths.ROOT
+    )
+    started.append(program)
+    session.wait_for(program, (tmp_path / "ready").exists)
+    program.send_signal(signal.SIGTERM)
+    program.communicate(timeout=60)
+    assert program.returncode == 143
+    assert (tmp_path / "stopped").exists()
+    assert session.commands(program) == []
