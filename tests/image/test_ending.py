@@ -25,7 +25,7 @@ def _end(build: subprocess.Popen[str], clone: Path, moment: Callable[[], object]
     assert build.returncode == 143, said
     assert "told to end" in said
     assert "Traceback" not in said
-    assert session.commands(build) == []
+    assert session.left(build) == []
     assert _half_written(clone) == []
 
 

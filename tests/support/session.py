@@ -49,3 +49,11 @@ def wait_for(leader: subprocess.Popen[str], moment: Callable[[], object]) -> Non
         assert leader.poll() is None, leader.stderr and leader.stderr.read()
         assert time.monotonic() < deadline, commands(leader)
         time.sleep(0.005)
+
+
+def left(leader: subprocess.Popen[str]) -> list[str]:
+    """The command lines of what does not end after the leader; a killed process takes a moment to be gone."""
+    deadline = time.monotonic() + 30
+    while (found := commands(leader)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found

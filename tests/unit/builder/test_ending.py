@@ -69,7 +69,7 @@ def test_programs_end_with_their_own_children(
     else:
         assert program.returncode == 128 + told
         assert said == f"Ended({128 + told})"
-    assert session.commands(program) == []
+    assert session.left(program) == []
 
 
 def test_what_must_not_be_broken_off_is_done_first(started: list[subprocess.Popen[str]], tmp_path: Path) -> None:
@@ -190,4 +190,4 @@ def test_server(server):
     program.communicate(timeout=60)
     assert program.returncode == 143
     assert (tmp_path / "stopped").exists()
-    assert session.commands(program) == []
+    assert session.left(program) == []
