@@ -50,7 +50,7 @@ def test_a_build_ends_in_every_phase_and_the_next_one_goes_on(built: BuiltImage,
     def runs(part: str, leader: subprocess.Popen[str]) -> bool:
         return any(part in command for command in session.commands(leader))
 
-    resolving = run("--without", "eval=remote::trustyai_lmeval")
+    resolving = run("--with", "vector_io=inline::milvus")
     _end(resolving, clone, lambda: runs("uv pip compile", resolving))
 
     with _server_that_never_answers() as address:
