@@ -19,7 +19,7 @@ from tests.support import clones, image, image_files, other_user, small_image
 from tests.support.image import TAG, BuiltImage
 from tests.support.process import hear_interrupts
 
-SCENARIOS = Path(__file__).parent / "scenarios"
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
 
 
 @pytest.fixture
