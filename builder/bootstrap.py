@@ -8,7 +8,6 @@ folder of its own, uv finds (or downloads) Python 3.12 and installs the hashed l
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -30,7 +29,6 @@ SUPPORTED = ((3, 12), (3, 13))
 EXIT_FAILED = 1
 EXIT_UNREACHABLE = 69
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 EXIT_NOT_WRITTEN = 73
 
 
@@ -46,7 +44,7 @@ def enter_environment(name: str, argv: List[str]) -> None:
     os.environ.update(_folders_of_uv(os.environ))
     if not _is_current(name):
         _refuse_unwritable()
-        with _ended_by_signals(), _alone():
+        with _interruptible(), _alone():
             _put_back()
             if not _is_current(name):  # another process may have made it meanwhile
                 _make(name)
@@ -288,15 +286,12 @@ def _alone() -> Iterator[None]:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """End with 143 on SIGTERM and 130 on Ctrl-C; what is running is ended too, what is half-made is removed."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+def _interruptible() -> Iterator[None]:
+    """End with one line on Ctrl-C; builder/ending.py hears the other signals."""
     try:
         yield
     except KeyboardInterrupt:
         _stop("interrupted; nothing half-written is left", EXIT_INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _restart(argv: List[str]) -> NoReturn:
