@@ -9,9 +9,12 @@ Starts on any Python from 3.9; the rest of the kit runs in .venv, which this fil
 import os
 import sys
 
+from builder import ending
+
 
 def main() -> int:
     """Run one command of the kit and return its exit code."""
+    ending.listen()
     _move_build_directory()
     from builder import bootstrap
 
@@ -19,7 +22,10 @@ def main() -> int:
     bootstrap.enter_environment(environment, sys.argv)
     from builder.cli import run
 
-    return run(sys.argv[1:])
+    code = run(sys.argv[1:])
+    if ending.has_ended():
+        ending.leave(code)
+    return code
 
 
 def _move_build_directory() -> None:

@@ -8,14 +8,13 @@ folder of its own, uv finds (or downloads) Python 3.12 and installs the hashed l
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
-from builder import network, paths
+from builder import network, paths, room
 
 ENVIRONMENT = paths.ENVIRONMENT
 NEW = ENVIRONMENT.with_name(ENVIRONMENT.name + ".new")
@@ -30,7 +29,6 @@ SUPPORTED = ((3, 12), (3, 13))
 EXIT_FAILED = 1
 EXIT_UNREACHABLE = 69
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 EXIT_NOT_WRITTEN = 73
 
 
@@ -46,7 +44,7 @@ def enter_environment(name: str, argv: List[str]) -> None:
     os.environ.update(_folders_of_uv(os.environ))
     if not _is_current(name):
         _refuse_unwritable()
-        with _ended_by_signals(), _alone():
+        with _interruptible(), _alone():
             _put_back()
             if not _is_current(name):  # another process may have made it meanwhile
                 _make(name)
@@ -256,6 +254,8 @@ def _answers(python: Path) -> bool:
 
 def _run(command: List[str], failure: str, environment: Mapping[str, str]) -> None:
     done = _run_quietly(command, environment)
+    if done.returncode and room.is_missing(done.stderr):
+        _stop(f"{failure}: a disk is full\n{_last_lines(done.stderr)}\n{room.lacking()}", EXIT_NOT_WRITTEN)
     if done.returncode:
         _stop_unreachable(failure, done.stderr)
 
@@ -286,15 +286,12 @@ def _alone() -> Iterator[None]:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """End with 143 on SIGTERM and 130 on Ctrl-C; what is running is ended too, what is half-made is removed."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+def _interruptible() -> Iterator[None]:
+    """End with one line on Ctrl-C; builder/ending.py hears the other signals."""
     try:
         yield
     except KeyboardInterrupt:
         _stop("interrupted; nothing half-written is left", EXIT_INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _restart(argv: List[str]) -> NoReturn:

@@ -174,8 +174,9 @@ def _verified(options: Options, digest: str, made: Made, running: Engine | None)
         return None
     try:
         verdict = _verify(options, staged, made.chosen, running)
-    except KitError as error:
-        verification.keep_failure(digest, error.message.partition("\n")[0])
+    except BaseException as error:  # a signal, too: an engine keeps nothing that was not verified
+        if isinstance(error, KitError):
+            verification.keep_failure(digest, error.message.partition("\n")[0])
         if running:
             running.forget(options.tag)
         raise

@@ -6,15 +6,17 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 
-from builder import commands, network, progress
+from builder import commands, network, progress, room
 from builder.arguments import Parser
 from builder.commands import Command
-from builder.errors import KitError, UsageError, did_you_mean, of_system
+from builder.ending import Ended
+from builder.errors import KitError, NoRoomError, UsageError, did_you_mean, of_system
 
 DEFAULT = "build"
 """The command that is meant where none is named."""
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 DESCRIPTION = """\
 Build a custom Llama Stack distribution as a container image, verify it, serve it, push it.
@@ -34,7 +36,8 @@ with every command:
   --build-dir DIR  keep .venv/, build/ and dist/ in DIR and leave the clone as it is; also LLAMA_STACK_BUILD_DIR=DIR
 
 exit codes: 0 done, 1 failed, 2 usage, 65 a file of yours is wrong, 69 a service is unreachable or refuses,
-73 output cannot be written, 78 a run config is wrong, 130 interrupted. DEBUG=1 shows tracebacks.
+73 output cannot be written, 78 a run config is wrong, 130 interrupted,
+143 terminated. DEBUG=1 shows tracebacks.
 """
 
 
@@ -48,6 +51,9 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         progress.err.print("interrupted; nothing half-written is left, and the next build goes on from here")
         return INTERRUPTED
+    except Ended as ended:
+        progress.err.print("told to end; nothing half-written is left, and the next build goes on from here")
+        return int(ended.code or TERMINATED)
     except OSError as error:
         failure = of_system(error)
         _report(failure)
@@ -103,4 +109,5 @@ def _parser(known: Mapping[str, Command]) -> argparse.ArgumentParser:
 def _report(error: KitError) -> None:
     if os.environ.get("DEBUG"):
         traceback.print_exception(error, file=sys.stderr)
-    progress.error(error.message, error.advice)
+    lacking = f"\n{room.lacking()}" if isinstance(error, NoRoomError) else ""
+    progress.error(error.message + lacking, error.advice)

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from builder import network
-from builder.errors import KitError, UnreachableError
+from builder import ending, network, room
+from builder.errors import KitError, NoRoomError, UnreachableError
 
 
 def run(
@@ -22,23 +23,27 @@ def run(
 ) -> str:
     """Run `command` and return its standard output.
 
-    A non-zero exit raises `error` with `failure`, the end of what the program said, and `advice`.
+    A non-zero exit raises `error` with `failure`, the end of what the program said, and `advice`; NoRoomError if it
+    said that a disk is full.
     """
     words = [str(word) for word in command]
+    options: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "env": {**os.environ, **environment} if environment else None,
+    }
     try:
-        done = subprocess.run(
-            words,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, **environment} if environment else None,
-        )
+        with ending.program(words, **options) as started:
+            output, said = started.communicate(stdin)
     except OSError as problem:
         raise KitError(f"{failure}: {words[0]} cannot be run: {problem.strerror}") from problem
-    if done.returncode:
-        raise error(f"{failure}:\n{last_lines(done.stderr or done.stdout)}", advice)
-    return done.stdout
+    if started.returncode and room.is_missing(said + output):
+        raise NoRoomError(f"{failure}: a disk is full\n{last_lines(said or output)}", "make room there")
+    if started.returncode:
+        raise error(f"{failure}:\n{last_lines(said or output)}", advice)
+    return str(output)
 
 
 def run_uv(

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from builder import command, environment_files, paths, payload, run_configs, sandbox, staging
+from builder import environment_files, loader, paths, payload, run_configs, sandbox, staging
 from builder.commands.verify import Options
 from builder.errors import KitError
 from builder.stage import Stage
@@ -39,7 +39,7 @@ def _environment_is_known(options: Options) -> bool:
 
 
 def _run(tree: Stage, work: Path, options: Options, passed_on: dict[str, str]) -> int:
-    """Ask the tree's `verify`, in a sandbox or with a Python of this machine that understands its packages.
+    """Ask the tree's `verify`, in a sandbox or, where none can be made, without.
 
     `passed_on` are variables of the target that it finds in its own environment.
     """
@@ -50,7 +50,7 @@ def _run(tree: Stage, work: Path, options: Options, passed_on: dict[str, str]) -
         words = sandbox.command(tree.root, program, environment=environment, work=work)
         environment = dict(os.environ)  # for what makes the sandbox
     elif sys.platform == "linux":
-        words = [command.host_python(tree.base.python_version), *payload.ENTRYPOINT[1:]]
+        words = [*loader.python(tree.root, tree.base.interpreter), *payload.ENTRYPOINT[1:]]
         words += _arguments(str(work), options)
         environment |= {"PYTHONPATH": f"{tree.root / payload.HOME}:{tree.site}"}
         environment |= {"HOME": str(work), "LLAMA_STACK_CONFIG_DIR": str(work)}

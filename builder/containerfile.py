@@ -16,12 +16,18 @@ _IGNORED = ".dockerignore"
 
 
 def lay_out(image: Image, store: BlobStore) -> None:
-    """Replace the context by the layers of this image; they take no room of their own."""
-    shutil.rmtree(paths.CONTEXT, ignore_errors=True)
-    (paths.CONTEXT / layering.OTHER).mkdir(parents=True)
-    for layer in image.layers:
-        folder = paths.CONTEXT if layer.name in layering.FIXED else paths.CONTEXT / layering.OTHER
-        _link(store.path(layer.digest), folder / f"{layer.name}.tar.gz")
+    """Replace the context by the layers of this image; they take no room of their own. It holds them all or none."""
+    draft = paths.CONTEXT.with_name(f".{paths.CONTEXT.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        (draft / layering.OTHER).mkdir(parents=True)
+        for layer in image.layers:
+            folder = draft if layer.name in layering.FIXED else draft / layering.OTHER
+            _link(store.path(layer.digest), folder / f"{layer.name}.tar.gz")
+        shutil.rmtree(paths.CONTEXT, ignore_errors=True)
+        draft.rename(paths.CONTEXT)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     if paths.PLACE != paths.ROOT:
         for name in (FILE, _IGNORED):
             shutil.copyfile(paths.ROOT / name, paths.PLACE / name)

@@ -11,7 +11,7 @@ import truststore
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from builder import network
+from builder import network, paths
 from builder.errors import KitError, UnreachableError
 
 TIMEOUT = (10, 60)
@@ -105,10 +105,7 @@ def cached(http: requests.Session, addresses: list[str], sha256: str, cache: Pat
         except NotThereError as error:
             missing = missing or error
             continue
-        cache.mkdir(parents=True, exist_ok=True)
-        draft = cache / f"{sha256}.part"
-        draft.write_bytes(content)
-        draft.replace(cache / sha256)
+        paths.write_whole(cache / sha256, content)
         return content
     raise missing or NotThereError("no address to download from")
 

@@ -10,7 +10,7 @@ import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.containers import Container
 
-from builder import paths, progress
+from builder import ending, paths, progress
 from builder.errors import KitError, UnreachableError
 from builder.tags import Tag
 
@@ -89,17 +89,20 @@ class Engine:
 
         `options` are the docker SDK's. The container is removed afterwards.
         """
+        made: Container | None = None
         try:
-            started: Container = self._client.containers.run(
-                str(tag), detach=True, ports={PORT: ("127.0.0.1", port)}, **options
-            )  # type: ignore[call-overload]
-        except DockerException as error:
-            raise KitError(f"the engine at {self.address} did not start {tag}: {_said(error)}") from error
-        try:
-            yield started
+            try:
+                with ending.held():  # else a signal could leave a container that nobody knows of
+                    ports: Any = {PORT: ("127.0.0.1", port)}
+                    made = self._client.containers.create(str(tag), ports=ports, **options)
+                made.start()
+            except DockerException as error:
+                raise KitError(f"the engine at {self.address} did not start {tag}: {_said(error)}") from error
+            yield made
         finally:
-            with suppress(APIError):
-                started.remove(force=True, v=True)
+            if made:
+                with suppress(APIError):
+                    made.remove(force=True, v=True)
 
 
 def find() -> Engine | None:

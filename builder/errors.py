@@ -56,6 +56,10 @@ class OutputError(KitError):
     exit_code = 73
 
 
+class NoRoomError(OutputError):
+    """A disk is full."""
+
+
 class RunConfigError(UserFileError):
     """A run config is wrong."""
 
@@ -64,7 +68,6 @@ class RunConfigError(UserFileError):
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _MAKE_ROOM = "make room on this disk"
-_OF_WRITING = (*_NO_ROOM, errno.EROFS)
 
 
 def cannot_write(place: Path, error: OSError, elsewhere: str = "") -> OutputError:
@@ -77,14 +80,17 @@ def cannot_write(place: Path, error: OSError, elsewhere: str = "") -> OutputErro
     reason = _reason(error) if beside else f"{shown(stumbled)}: {_reason(error)}"
     advice = [_MAKE_ROOM] if error.errno in _NO_ROOM else []
     advice += [elsewhere] if elsewhere else []
-    return OutputError(f"{shown(place)} cannot be written: {reason}", ", or ".join(advice))
+    kind = NoRoomError if error.errno in _NO_ROOM else OutputError
+    return kind(f"{shown(place)} cannot be written: {reason}", ", or ".join(advice))
 
 
 def of_system(error: OSError) -> KitError:
     """The error for a refusal of the system that nobody expected."""
     where = f"{error.filename}: " if error.filename else ""
-    kind = OutputError if error.errno in _OF_WRITING else KitError
-    return kind(f"{where}{_reason(error)}", _MAKE_ROOM if error.errno in _NO_ROOM else "")
+    if error.errno in _NO_ROOM:
+        return NoRoomError(f"{where}{_reason(error)}", _MAKE_ROOM)
+    kind = OutputError if error.errno == errno.EROFS else KitError
+    return kind(f"{where}{_reason(error)}")
 
 
 def _reason(error: OSError) -> str:

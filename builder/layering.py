@@ -73,21 +73,18 @@ def _wheel_layers(stage: Stage, store: BlobStore) -> Iterator[Layer]:
 
 
 def _by_group(stage: Stage, groups: dict[str, list[Wheel]]) -> dict[str, list[Entry]]:
-    """The installed entries of each group, with the directories above them."""
+    """The installed files and links of each group."""
     site = stage.base.site_packages
     owner: dict[str, str] = {}
     for name, wheels in groups.items():
         for wheel in wheels:
             for recorded in wheel.files:
                 owner[posixpath.normpath(f"{site}/{recorded}")] = name
-    files: dict[str, list[Entry]] = defaultdict(list)
-    directories: dict[str, Entry] = {}
+    found: dict[str, list[Entry]] = defaultdict(list)
     for entry in stage.installed():
-        if entry.kind is Kind.DIRECTORY:
-            directories[entry.path] = entry
-        elif entry.path != f"{site}/{payload.PATH_FILE}":
-            files[owner.get(_source(entry.path), OTHER)].append(entry)
-    return {name: _with_parents(found, directories) for name, found in files.items()}
+        if entry.kind is not Kind.DIRECTORY and entry.path != f"{site}/{payload.PATH_FILE}":
+            found[owner.get(_source(entry.path), OTHER)].append(entry)
+    return found
 
 
 def _source(path: str) -> str:
@@ -96,17 +93,6 @@ def _source(path: str) -> str:
     if folder.endswith("/__pycache__"):
         return f"{folder.removesuffix('/__pycache__')}/{name.split('.', 1)[0]}.py"
     return path
-
-
-def _with_parents(files: list[Entry], directories: dict[str, Entry]) -> list[Entry]:
-    needed: set[str] = set()
-    for entry in files:
-        parent = entry.path.rpartition("/")[0]
-        while parent and parent not in needed:
-            needed.add(parent)
-            parent = parent.rpartition("/")[0]
-    above = [directories[path] for path in needed if path in directories]
-    return sorted([*above, *files], key=lambda entry: entry.path)
 
 
 def _key(wanted: Iterable[Entry]) -> str:

@@ -4,6 +4,8 @@ place that `--build-dir` or LLAMA_STACK_BUILD_DIR names.
 Runs on Python 3.9, since the kit's environment is made with these paths.
 """
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import Optional
@@ -49,6 +51,17 @@ def home() -> Optional[Path]:
     """The user's home directory; None for a uid that has no account and no HOME, as containers give them."""
     folder = os.path.expanduser("~")
     return None if folder == "~" else Path(folder)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file and the folders above it. It is there with all its content or as it was before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        draft.write_bytes(content if isinstance(content, bytes) else content.encode())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def shown(path: Path) -> str:

@@ -15,6 +15,8 @@ class Platform:
     """uv's `--python-platform`: the oldest glibc that the wheels must run on."""
     elf_machine: int
     """`e_machine` of ELF files for this processor."""
+    loader: str
+    """The dynamic loader, at the place that every program for this processor names."""
 
     @property
     def name(self) -> str:
@@ -22,8 +24,8 @@ class Platform:
         return f"linux/{self.architecture}"
 
 
-AMD64 = Platform("amd64", "x86_64-manylinux_2_28", 62)
-ARM64 = Platform("arm64", "aarch64-manylinux_2_28", 183)
+AMD64 = Platform("amd64", "x86_64-manylinux_2_28", 62, "lib64/ld-linux-x86-64.so.2")
+ARM64 = Platform("arm64", "aarch64-manylinux_2_28", 183, "lib/ld-linux-aarch64.so.1")
 ALL = (AMD64, ARM64)
 
 _HOST_NAMES = {"x86_64": AMD64, "amd64": AMD64, "aarch64": ARM64, "arm64": ARM64}

@@ -1,7 +1,7 @@
 """Run a program inside an image's file tree without an engine: an unprivileged Linux namespace.
 
 util-linux's `unshare` maps the caller to root in a user namespace of its own; nothing of the host changes.
-Other systems have no such thing; there an engine does the verifying and a Python on the host the compiling.
+Where there is no such thing an engine does the verifying; on Linux builder/loader.py compiles all the same.
 """
 
 import functools

@@ -1,5 +1,6 @@
 """Start an image as a server on this machine, with an engine or in a sandbox, behind one interface."""
 
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -10,8 +11,9 @@ from typing import IO, Protocol
 
 from docker.models.containers import Container
 
-from builder import engine, payload, sandbox
+from builder import ending, engine, payload, room, sandbox
 from builder.engine import Engine
+from builder.errors import NoRoomError
 from builder.tags import Tag
 
 
@@ -64,18 +66,17 @@ class ContainerServer:
 def in_sandbox(root: Path, environment: Mapping[str, str]) -> Iterator[Server]:
     """Serve a staged tree with its default run config, on a free port, state in a scratch directory."""
     with tempfile.TemporaryDirectory(prefix="llama-stack-") as scratch:
+        if shutil.disk_usage(scratch).free < room.SCRATCH * 10**6:
+            raise NoRoomError(f"{scratch}: the server has no room for its state", "make room there, or set TMPDIR")
         data = Path(scratch) / "data"
         data.mkdir()
         port = _free_port()
         program = [*payload.ENTRYPOINT, "--port", str(port)]
         command = sandbox.command(root, program, environment=environment, data=data)
         with (Path(scratch) / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-            try:
+            streams = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+            with ending.program(command, **streams) as process:  # killed at the end: nothing of its state is kept
                 yield SandboxServer(process, port, log)
-            finally:
-                process.kill()  # and with it all that runs in the sandbox; nothing of its state is kept
-                process.wait()
 
 
 @contextmanager

@@ -1,11 +1,8 @@
 """Serve an image that was built here, with an engine or without one."""
 
 import os
-import signal
 import subprocess
-import sys
 from pathlib import Path
-from typing import NoReturn
 
 from docker.models.containers import Container
 
@@ -21,17 +18,12 @@ def serve(options: Options) -> None:
     """Serve on a port of the loopback until interrupted. State is in the folder asked for, or in build/data/<tag>."""
     state = (options.data or paths.BUILD / "data" / options.tag.file_name.removesuffix(".tar")).resolve()
     state.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, _end)  # its default would leave the server behind
     if running := engine.find():
         _run_container(running, options, state)
     elif why := sandbox.why_unavailable():
         raise KitError(f"no engine answers and {why}", "start Docker or Podman, or set DOCKER_HOST")
     else:
         _run_sandbox(options, state)
-
-
-def _end(number: int, _: object) -> NoReturn:
-    sys.exit(128 + number)
 
 
 def _run_container(running: Engine, options: Options, state: Path) -> None:

@@ -1,6 +1,7 @@
 """From a lock to staged trees: the base of each platform, the wheels on it; one command at a time."""
 
 import platform as host
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,9 +35,21 @@ def alone() -> Iterator[None]:
     except OSError as error:
         raise cannot_write(paths.BUILD, error, paths.ELSEWHERE) from error
     try:
+        _remove_drafts()
         yield
     finally:
+        _remove_drafts()
         lock.release()
+
+
+def _remove_drafts() -> None:
+    """Remove what a command leaves half-written when it is killed, or when it ends while a download still waits."""
+    for folder in (paths.STAGES, paths.BLOBS / "sha256", paths.DOWNLOADS):
+        for draft in folder.glob("*.part"):
+            if draft.is_dir():
+                shutil.rmtree(draft, ignore_errors=True)
+            else:
+                draft.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from builder import layering, paths, payload, progress
 from builder.image import unpack
 from builder.image.layers import BlobStore
 from builder.image.oci import Image
+from builder.image.unpack import LayerError
 from builder.stage import Stage
 
 
 def remember(image: Image, staged: Stage) -> None:
     """Note which stage holds the base and the wheels of an image, and which layers lie on them."""
     top = [layer.digest for layer in image.layers if layer.name in layering.ON_TOP]
-    note = _note(image.config_digest.partition(":")[2])
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps({"stage": staged.root.name, "top": top}), encoding="utf-8")
+    note = json.dumps({"stage": staged.root.name, "top": top})
+    paths.write_whole(_note(image.config_digest.partition(":")[2]), note)
 
 
 def of(archive: Path, store: BlobStore) -> Path:
@@ -47,9 +47,9 @@ def _link(root: Path, store: BlobStore) -> bool:
         shutil.rmtree(draft / payload.HOME)
         for layer in note["top"]:
             with store.path(layer).open("rb") as content:
-                unpack.layer(content, draft)
+                unpack.layer(content, draft, layer)
         draft.rename(root)
-    except (OSError, shutil.Error):
+    except (OSError, shutil.Error, LayerError):
         return False
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -60,8 +60,7 @@ def kept(digest: str) -> Verdict | None:
 
 def keep(digest: str, verdict: Verdict) -> None:
     """Remember the verdict on an image."""
-    paths.VERDICTS.mkdir(parents=True, exist_ok=True)
-    (paths.VERDICTS / f"{digest.partition(':')[2]}.json").write_text(json.dumps(asdict(verdict)))
+    paths.write_whole(paths.VERDICTS / f"{digest.partition(':')[2]}.json", json.dumps(asdict(verdict)))
     _failure_of(digest).unlink(missing_ok=True)
 
 
@@ -75,8 +74,7 @@ def failure(digest: str) -> str:
 
 def keep_failure(digest: str, why: str) -> None:
     """Remember that an image failed."""
-    paths.VERDICTS.mkdir(parents=True, exist_ok=True)
-    _failure_of(digest).write_text(why, encoding="utf-8")
+    paths.write_whole(_failure_of(digest), why)
 
 
 def _failure_of(digest: str) -> Path:

@@ -4,19 +4,19 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfileobj
 from typing import IO, Any
 
-from builder import engine, paths
+from builder import ending, engine, paths
 from builder.engine import Engine
 from builder.errors import BaseImageError, UnreachableError
 from builder.image import layers, oci, unpack
 from builder.image.layers import BlobStore, Layer
 from builder.image.oci import Inherited
+from builder.image.unpack import LayerError
 from builder.platforms import Platform
 from builder.registry import credentials, known
 from builder.registry.connection import Connection
@@ -64,13 +64,20 @@ class Pulled:
         return Inherited(found.config, tuple({"created_by": str(self.reference)} for _ in self.own_layers))
 
     def lay_out(self, root: Path) -> None:
-        """Unpack the layers below `root`, with the mount points that a sandbox needs."""
+        """Unpack the layers below `root`, with the mount points that a sandbox needs.
+
+        Raises BaseImageError for a layer that no engine would unpack.
+        """
         root.mkdir(parents=True, exist_ok=True)
-        for layer in self.own_layers:
-            with self.store.path(layer.digest).open("rb") as content:
-                unpack.layer(content, root)
-        for folder in ("dev", "proc", "tmp", "mnt"):
-            unpack.inside(root, folder).mkdir(exist_ok=True)
+        try:
+            for layer in self.own_layers:
+                with self.store.path(layer.digest).open("rb") as content:
+                    unpack.layer(content, root, layer.digest)
+            for folder in ("dev", "proc", "tmp", "mnt"):
+                unpack.inside(root, folder).mkdir(parents=True, exist_ok=True)
+        except (LayerError, FileExistsError) as error:
+            advice = "name another image; engines refuse this one too"
+            raise BaseImageError(f"{self.reference} will not do as a base: {error}", advice) from error
 
 
 def pull(reference: Reference, platform: Platform, store: BlobStore, *, plain_http: bool) -> Pulled:
@@ -123,7 +130,7 @@ def _of_registry(reference: Reference, platform: Platform, store: BlobStore, *, 
         if not blob.is_file() or blob.stat().st_size != layer.size:
             store.receive(layer.digest, repository.blob(layer.digest))
 
-    with ThreadPoolExecutor(3) as pool:
+    with ending.threads(3) as pool:
         list(pool.map(fetch, {layer.digest: layer for layer in found}.values()))
     known.remember(host, name, [layer.digest for layer in found])
     digest = store.add(content)

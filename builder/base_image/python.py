@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import loader
 from builder.errors import BaseImageError
 from builder.image import unpack
 
@@ -14,7 +15,6 @@ OLDEST_GLIBC = (2, 28)
 """What the wheels need: manylinux_2_28."""
 
 _NAMES = ("python3", "python", *(f"python{version}" for version in SUPPORTED))
-_LIBRARIES = ("lib64", "usr/lib64", "lib/*-linux-gnu", "usr/lib/*-linux-gnu", "lib", "usr/lib")
 _GLIBC_SAYS = re.compile(rb"GNU C Library [^\n]*release version (\d+)\.(\d+)")
 
 
@@ -85,9 +85,8 @@ def _library_problems(root: Path) -> list[str]:
 
 
 def _shared(root: Path, name: str) -> Path | None:
-    for pattern in _LIBRARIES:
-        for folder in root.glob(pattern):
-            found = unpack.inside(root, f"{folder.relative_to(root).as_posix()}/{name}")
-            if found.is_file():
-                return found
+    for folder in loader.library_folders(root):
+        found = unpack.inside(root, f"{folder.relative_to(root).as_posix()}/{name}")
+        if found.is_file():
+            return found
     return None

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import paths
+from builder import ending, paths
 from builder.arguments import Parser
 from builder.commands import Command, register
 from builder.errors import KitError, UsageError, did_you_mean
@@ -78,10 +78,10 @@ def _check(part: str) -> Done:
     program, *words = PARTS[part]
     command = [str(Path(sys.executable).with_name(program)), *words]
     started = time.monotonic()
-    done = subprocess.run(
-        command, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    return Done(part, done.returncode == 0, time.monotonic() - started, done.stdout)
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with ending.program(command, cwd=paths.ROOT, text=True, **streams) as checking:
+        said, _ = checking.communicate()
+    return Done(part, checking.returncode == 0, time.monotonic() - started, said)
 
 
 register(

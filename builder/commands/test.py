@@ -1,5 +1,6 @@
 """`build.py test`: run the tests in the kit's environment."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from builder import paths
 from builder.arguments import Parser
 from builder.commands import Command, register
+from builder.ending import Ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +25,15 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Options) -> int:
-    """Run pytest from the clone's root; returns pytest's exit code."""
-    return subprocess.run([sys.executable, "-m", "pytest", *options.words], cwd=paths.ROOT, check=False).returncode
+    """Run pytest from the clone's root; returns pytest's exit code. Told to end, it lets pytest stop its servers."""
+    process = subprocess.Popen([sys.executable, "-m", "pytest", *options.words], cwd=paths.ROOT)
+    try:
+        return process.wait()
+    except Ended:
+        process.send_signal(signal.SIGINT)  # pytest knows no other signal
+        raise
+    finally:
+        process.wait()  # Ctrl-C reaches pytest by itself
 
 
 register(

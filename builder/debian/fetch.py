@@ -1,11 +1,10 @@
 """Fetch the locked Debian packages; where a mirror has dropped one, look further."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import requests
 
-from builder import download, network, paths
+from builder import download, ending, network, paths
 from builder.debian import index
 from builder.debian.index import Package
 from builder.debian.mirrors import Mirrors
@@ -30,7 +29,7 @@ def fetch(mirrors: Mirrors, packages: list[Package], *, allow_substitutes: bool)
     found = {package: download.kept(package.sha256, paths.DOWNLOADS) for package in packages}
     if wanted := [package for package, content in found.items() if content is None]:
         http = download.package_session()
-        with ThreadPoolExecutor(max_workers=8) as pool:
+        with ending.threads(8) as pool:
             found |= zip(wanted, pool.map(lambda package: _locked(http, mirrors, package), wanted), strict=True)
     gone = [package for package, content in found.items() if content is None]
     if gone and not allow_substitutes:

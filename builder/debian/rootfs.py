@@ -6,6 +6,7 @@ the accounts, and the links `python`, `sh` and a handful of small tools.
 """
 
 import io
+import posixpath
 import tarfile
 from collections.abc import Iterator
 
@@ -65,7 +66,7 @@ def _unpacked(package: bytes) -> Iterator[Entry]:
     with deb.data.tgz() as archive:
         for member in archive:
             path = _merged(member.name.removeprefix("./").strip("/"))
-            if path in ("", ".") or _is_left_out(path):
+            if path in ("", ".") or _is_left_out(path, member):
                 continue
             mode = member.mode & 0o1777  # no set-uid or set-gid program is needed
             if member.isdir():
@@ -89,8 +90,10 @@ def _merged(path: str) -> str:
     return f"usr/{path}" if path.startswith(_MERGED) else path
 
 
-def _is_left_out(path: str) -> bool:
-    return path.startswith(_DOCUMENTATION) and not path.endswith("/copyright")
+def _is_left_out(path: str, member: tarfile.TarInfo) -> bool:
+    """All documentation but licences: files, and links of a package to the folder of another that has its licence."""
+    is_link_to_package = member.issym() and posixpath.dirname(path) == "usr/share/doc"
+    return path.startswith(_DOCUMENTATION) and not path.endswith("/copyright") and not is_link_to_package
 
 
 def _configuration(unpacked: dict[str, Entry]) -> Iterator[Entry]:

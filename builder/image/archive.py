@@ -74,8 +74,9 @@ def _write(draft: Path, target: Path, store: BlobStore, documents: dict[str, byt
         with draft.open("wb") as stream, tarfile.open(fileobj=stream, mode="w") as archive:
             for path, content in documents.items():
                 add(archive, entries.file(path, content))
-            for blob in everything:
-                add(archive, entries.file("blobs/" + blob.replace(":", "/"), store.path(blob)))
+            files = (entries.file("blobs/" + blob.replace(":", "/"), store.path(blob)) for blob in everything)
+            for entry in entries.with_folders(files):
+                add(archive, entry)
         draft.chmod(0o644)
     except OSError as error:
         raise cannot_write(target, error, _ELSEWHERE) from error

@@ -50,12 +50,24 @@ def directories_to(*paths: str) -> Iterator[Entry]:
     """These directories and those above them, outermost first, each once: Docker refuses a layer that repeats one."""
     seen = set()
     for path in paths:
-        parts = path.split("/")
+        parts = path.split("/") if path else []
         for count in range(1, len(parts) + 1):
             above = "/".join(parts[:count])
             if above not in seen:
                 seen.add(above)
                 yield directory(above)
+
+
+def with_folders(found: Iterable[Entry]) -> list[Entry]:
+    """The entries sorted by path, and a directory of root's for each folder above them that has none.
+
+    Container runtimes make such folders up. Programs that read layers, scanners of packages for one, do not find what
+    lies in them.
+    """
+    listed = list(found)
+    known = {entry.path for entry in listed}
+    above = (entry for entry in directories_to(*(_folder(entry.path) for entry in listed)) if entry.path not in known)
+    return sorted([*above, *listed], key=lambda entry: entry.path)
 
 
 def file(path: str, content: bytes | Path, mode: int = 0o644) -> Entry:
@@ -86,6 +98,10 @@ def below(root: Path, folder: str) -> Iterator[Entry]:
                 yield link(f"{inside}/{name}", str(path.readlink()))
             else:
                 yield file(f"{inside}/{name}", path, 0o755 if status.st_mode & 0o100 else 0o644)
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def write_to_disk(entries: Iterable[Entry], root: Path) -> None:

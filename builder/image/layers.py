@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from builder import ending, paths
 from builder.errors import cannot_write
-from builder.image import compression, permissions
+from builder.image import compression, entries, permissions
 from builder.image.entries import Entry, Kind
 
 TIME = 1735689600
@@ -51,17 +52,13 @@ class BlobStore:
     def add(self, content: bytes) -> str:
         """Store small content; returns its digest."""
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
-        path = self.path(digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".part")
-        draft.write_bytes(content)
-        draft.replace(path)
+        paths.write_whole(self.path(digest), content)
         return digest
 
     def layer(self, name: str, key: str, make: Callable[[], Iterable[Entry]]) -> Layer:
         """The layer whose content `key` determines: the one made earlier, or a new one of `make()`'s entries.
 
-        Raises KitError if an arbitrary uid could not use some of them.
+        Every folder gets an entry, before what is in it. Raises KitError if an arbitrary uid could not use some entry.
         """
         known = hashlib.sha256(f"{FORMAT}\n{name}\n{key}".encode()).hexdigest()
         note = self.root / "layers" / f"{known}.json"
@@ -73,12 +70,11 @@ class BlobStore:
 
         def fill(stream: BinaryIO) -> None:
             with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
-                for entry in permissions.checked(make()):
+                for entry in entries.with_folders(permissions.checked(make())):
                     add(archive, entry)
 
         layer = self.compress(name, fill)
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(asdict(layer)))
+        paths.write_whole(note, json.dumps(asdict(layer)))
         return layer
 
     def receive(self, digest: str, blocks: Iterable[bytes]) -> None:
@@ -89,6 +85,8 @@ class BlobStore:
         try:
             with draft.open("wb") as target:
                 for block in blocks:
+                    if ending.has_ended():
+                        raise InterruptedError("this process was told to end")
                     target.write(block)
             draft.replace(path)
         except OSError as error:

@@ -1,10 +1,17 @@
-"""Lay the file tree of an image out on disk, layer upon layer, for a machine without an engine."""
+"""Lay the file tree of an image out on disk, layer upon layer, for a machine without an engine.
 
+Layers are other people's: a member that reaches for something outside of the tree is refused, as engines do.
+"""
+
+import errno
 import gzip
 import json
 import os
+import posixpath
+import re
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,11 +21,24 @@ _MOST_LINKS = 40
 _REMOVED, _EMPTIED = ".wh.", ".wh..wh..opq"
 """How a layer says that something below it is gone: one name, or all that lower layers put into a folder."""
 
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)
+"""Errors that are no fault of a layer."""
+
+
+class LayerError(KitError):
+    """A layer of somebody's image cannot be applied. The message names the layer and the member, and says why."""
+
+    exit_code = 65
+
+
+_MALFORMED = (tarfile.TarError, LookupError, ValueError, TypeError)
+
 
 def archive(path: Path, folder: Path) -> Path:
     """Unpack the image that `docker load` would load; returns its root below `folder`.
 
-    The root is named by the image's digest and used again. Raises UserFileError if `path` is no archive.
+    The root is named by the image's digest and used again. Raises UserFileError if `path` is no archive, or one with
+    a layer that reaches outside of the root.
     """
     try:
         with tarfile.open(path) as opened:
@@ -31,11 +51,13 @@ def archive(path: Path, folder: Path) -> Path:
             draft.mkdir(parents=True)
             try:
                 for name in image["Layers"]:
-                    layer(_open(opened, name), draft)
+                    layer(_open(opened, name), draft, name)
                 draft.rename(root)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
-    except (tarfile.TarError, KeyError, ValueError) as error:
+    except LayerError as error:
+        raise UserFileError(path, error.message, "build it again") from error
+    except _MALFORMED as error:
         raise _not_an_image(path, error) from error
     return root
 
@@ -45,7 +67,7 @@ def root_of(path: Path, folder: Path) -> Path:
     try:
         with tarfile.open(path) as opened:
             return folder / _short_digest(json.loads(_read(opened, "manifest.json"))[0]["Config"])
-    except (tarfile.TarError, LookupError, ValueError, TypeError) as error:
+    except _MALFORMED as error:
         raise _not_an_image(path, error) from error
 
 
@@ -54,7 +76,7 @@ def environment(path: Path) -> dict[str, str]:
     try:
         with tarfile.open(path) as opened:
             config = json.loads(_read(opened, json.loads(_read(opened, "manifest.json"))[0]["Config"]))
-    except (tarfile.TarError, KeyError, ValueError) as error:
+    except _MALFORMED as error:
         raise _not_an_image(path, error) from error
     return variables(config["config"])
 
@@ -65,34 +87,59 @@ def variables(config: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def layer(content: IO[bytes], root: Path) -> None:
-    """Apply one layer, a tar or a gzipped one, to the tree at `root`.
+def layer(content: IO[bytes], root: Path, name: str) -> None:
+    """Apply one layer, a tar or a gzipped one, to the tree at `root`. `name` is what messages call it.
 
-    Links are followed as they would be in the image, so nothing is written outside of `root`. Owners and
-    devices are left out; whoever unpacks may write everywhere.
+    Links are followed as they would be in the image, so nothing outside of `root` is written or removed. Owners and
+    devices are left out; whoever unpacks may write everywhere. Raises LayerError for a member that leads out of the
+    image or does not fit what is there.
     """
     fresh: set[Path] = set()
-    with plain(content) as uncompressed, tarfile.open(fileobj=uncompressed, mode="r|") as opened:
-        for member in opened:
-            folder, _, name = member.name.strip("/").rpartition("/")
-            place = inside(root, folder) / name
-            if name in ("", "."):
-                continue
-            if name == "..":
-                raise KitError(f"a layer names {member.name}, which leads out of the image")
-            if name == _EMPTIED:
-                for below in place.parent.iterdir() if place.parent.is_dir() else ():
-                    if below not in fresh:
-                        _remove(below)
-            elif name.startswith(_REMOVED):
-                _remove(place.with_name(name.removeprefix(_REMOVED)))
-            else:
-                _write(opened, member, place, root)
-                fresh.add(place)
+    member: tarfile.TarInfo | None = None
+    try:
+        with plain(content) as uncompressed, tarfile.open(fileobj=uncompressed, mode="r|") as opened:
+            for member in opened:
+                if path := _path(member.name):
+                    _apply(opened, member, path, root, fresh)
+    except (LayerError, OSError, EOFError, ValueError, OverflowError, zlib.error, tarfile.TarError) as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise
+        where = f"layer {name}, {member.name!r}" if member else f"layer {name}"
+        raise LayerError(f"{where}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _apply(opened: tarfile.TarFile, member: tarfile.TarInfo, path: str, root: Path, fresh: set[Path]) -> None:
+    folder, _, name = path.rpartition("/")
+    place = inside(root, folder) / name
+    if name == _EMPTIED:
+        for below in place.parent.iterdir() if place.parent.is_dir() else ():
+            if below not in fresh:
+                _remove(below)
+    elif name.startswith(_REMOVED):
+        removed = name.removeprefix(_REMOVED)
+        if removed in ("", ".", ".."):
+            raise LayerError("removes a folder instead of something in it")
+        _remove(place.with_name(removed))
+    else:
+        _write(opened, member, place, root)
+        fresh.add(place)
+
+
+def _path(name: str) -> str:
+    """A member's path, empty for the root itself. Raises LayerError if it leads out of the image."""
+    path = posixpath.normpath(name)
+    if path.startswith("/"):
+        raise LayerError("is an absolute name")
+    if path.split("/")[0] == ".." or name.rstrip("/").split("/")[-1] == "..":
+        raise LayerError("leads out of the image")
+    return "" if path == "." else name.rstrip("/")
 
 
 def inside(root: Path, path: str, *, follow: bool = True) -> Path:
-    """Where a path of the image lies below `root`, links followed as in the image; the last part too if `follow`."""
+    """Where a path of the image lies below `root`, links followed as in the image; the last part too if `follow`.
+
+    Raises LayerError for a link that leads to itself.
+    """
     place, waiting, links = root, path.split("/")[::-1], 0
     while waiting:
         part = waiting.pop()
@@ -104,7 +151,7 @@ def inside(root: Path, path: str, *, follow: bool = True) -> Path:
                 place = step
                 continue
             if (links := links + 1) > _MOST_LINKS:
-                raise KitError(f"/{path} of the image is a link that leads to itself")
+                raise LayerError(f"/{path} of the image is a link that leads to itself")
             target = str(step.readlink())
             place = root if target.startswith("/") else place
             waiting += target.split("/")[::-1]
@@ -123,9 +170,15 @@ def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, place: Path, root: 
     place.parent.mkdir(parents=True, exist_ok=True)
     _remove(place)
     if member.issym():
+        if _climbs_out(member):
+            raise LayerError(f"is a link to {member.linkname}, which leads out of the image")
         place.symlink_to(member.linkname)
     elif member.islnk():
-        place.hardlink_to(inside(root, member.linkname, follow=False))
+        try:
+            linked = _path(member.linkname)
+        except LayerError as error:
+            raise LayerError(f"is a hard link to {member.linkname}, which {error}") from error
+        os.link(inside(root, linked, follow=False), place, follow_symlinks=False)
     else:
         content = opened.extractfile(member)
         assert content  # noqa: S101 - it is a file
@@ -133,6 +186,11 @@ def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, place: Path, root: 
             shutil.copyfileobj(content, target)
         place.chmod(member.mode & 0o777 | 0o400)
         os.utime(place, (member.mtime, member.mtime))  # bytecode of a base may depend on it
+
+
+def _climbs_out(link: tarfile.TarInfo) -> bool:
+    """Whether a relative link goes up further than its image is deep. An absolute one begins at the image's root."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(link.name), link.linkname)).split("/")[0] == ".."
 
 
 def _remove(place: Path) -> None:
@@ -151,8 +209,11 @@ def plain(content: IO[bytes]) -> IO[bytes]:
 
 
 def _short_digest(config: Any) -> str:
-    """The beginning of the digest that names an image's config."""
-    return str(config).rpartition("/")[2][:16]
+    """The beginning of the digest that names an image's config. It names a folder here, so it must be a digest."""
+    digest = str(config).rpartition("/")[2][:16]
+    if not re.fullmatch("[0-9a-f]{16}", digest):
+        raise ValueError(f"its config is called {config}")
+    return digest
 
 
 def _not_an_image(path: Path, error: Exception) -> UserFileError:

@@ -24,8 +24,7 @@ def remember(host: str, repository: str, digests: Iterable[str]) -> None:
     for digest in digests:
         held.pop(digest, None)
         held[digest] = repository
-    paths.REGISTRIES.mkdir(parents=True, exist_ok=True)
-    _file(host).write_text(json.dumps(dict(list(held.items())[-KEPT:])))
+    paths.write_whole(_file(host), json.dumps(dict(list(held.items())[-KEPT:])))
 
 
 def _file(host: str) -> Path:

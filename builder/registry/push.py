@@ -1,11 +1,10 @@
 """Send an archived image to a registry: blobs that it lacks, then manifests, the tag last."""
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
-from builder import progress
+from builder import ending, progress
 from builder.image.written import Blob, WrittenImage
 from builder.progress import Transfers, megabytes
 from builder.registry import known
@@ -41,7 +40,7 @@ def _deliver(blobs: Iterable[Blob], repository: Repository, shown: Transfers) ->
     stop = Event()
     first, *rest = sorted(blobs, key=lambda blob: blob.size)
     delivered = [_one(first, repository, shown, stop)]  # alone: who may not push is told so once
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ending.threads(_AT_ONCE) as pool:
         under_way = [pool.submit(_one, blob, repository, shown, stop) for blob in reversed(rest)]
         try:
             return [*delivered, *(upload.result() for upload in under_way)]

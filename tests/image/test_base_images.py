@@ -101,6 +101,20 @@ def test_a_base_without_python_is_refused(bases: dict[str, Known], tmp_path: Pat
     assert "it has no Python on its PATH; the lock is for Python 3.12 or 3.13" in done.stderr
 
 
+def test_a_base_that_would_remove_what_is_outside_of_it_is_refused(registry: Registry, tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    harmful = store.layer("harmful", "1", lambda: [entries.file(".wh...", b"")])
+    repository = base_images.repository(registry.address, "harmful")
+    base_images.push(repository, "1", store, [harmful], SLIM)
+    command = [sys.executable, "build.py", "--tag", "x:1", "--base-image", f"{registry.address}/harmful:1"]
+    done = subprocess.run(
+        [*command, "--plain-http", "--no-load"], cwd=paths.ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 65, done.stderr
+    assert f"harmful:1 will not do as a base: layer {harmful.digest}, '.wh...': removes" in done.stderr
+    assert paths.STAGES.is_dir()
+
+
 @pytest.mark.parametrize(
     ("name", "platform", "error", "message"),
     [

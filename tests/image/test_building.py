@@ -3,6 +3,7 @@
 Each test works in a copy of this clone, so that the copy's state is its own.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from builder import paths
 from tests.support import clones, image, image_files, other_user, small_image
 from tests.support.image import TAG, BuiltImage
 from tests.support.process import hear_interrupts
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
 
 
 @pytest.fixture
@@ -66,6 +69,36 @@ def test_another_user_path_clock_locale_and_umask_give_the_same_digest(
     finally:
         os.umask(before)
     assert again.digest == built.digest, image_files.difference(built.archive, again.archive)
+
+
+WITHOUT_NAMESPACES = (
+    *("unshare", "--user", "--map-root-user", "sh", "-ec"),
+    'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"',
+    "sh",
+)
+"""What stands before a command that shall not be able to make user namespaces: the limit counts below it alone."""
+
+
+def test_without_user_namespaces_the_bases_own_python_compiles_and_verifies(built: BuiltImage, clone: Path) -> None:
+    (clone / "build").mkdir()
+    (clone / "build" / "downloads").symlink_to(paths.DOWNLOADS)
+    no_other_python = {"PATH": "/usr/bin:/bin", "UV_PYTHON_DOWNLOADS": "never"}
+    python = [*WITHOUT_NAMESPACES, sys.executable]
+    again = image.build(clone, clone / "again.tar", python=python, environment=no_other_python)
+    assert again.digest == built.digest, image_files.difference(built.archive, again.archive)
+    assert again.result["verified"] is None, "there was a sandbox all the same"
+
+    for config, code in ((clone / "run.yaml", 0), (SCENARIOS / "five-faults" / "run.yaml", 78)):
+        words = ["build.py", "verify", "--config", str(config), "--json"]
+        asked = [
+            subprocess.run(
+                [*command, *words], cwd=clone, env=os.environ | no_other_python, capture_output=True, check=False
+            )
+            for command in ([sys.executable], python)
+        ]
+        assert [done.returncode for done in asked] == [code, code], asked[1].stderr.decode()
+        reports = [json.loads(done.stdout)["findings"] for done in asked]
+        assert reports[0] == reports[1]
 
 
 def test_a_difference_is_named(tmp_path: Path) -> None:

@@ -4,12 +4,19 @@ import csv
 import fnmatch
 import json
 import struct
+from email.message import Message
 from pathlib import Path
+from platform import machine
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from builder import pin, platforms, wheels
+from builder.debian import lock as debian_lock
 from tests.support.image import BuiltImage
+from tests.support.scanner import Scanned
+
+SITE = "usr/local/lib/python3.13/dist-packages"
 
 # Imports what each provider of the manifest names, as upstream does when it resolves one.
 IMPORT_AUDIT = """
@@ -87,7 +94,7 @@ def test_upstreams_own_tools_accept_the_manifest(built: BuiltImage) -> None:
 
 
 def test_what_is_recorded_is_there_and_nothing_that_is_left_out(built: BuiltImage) -> None:
-    site = built.root / "usr/local/lib/python3.13/dist-packages"
+    site = built.root / SITE
     recorded = {row[0] for record in site.glob("*.dist-info/RECORD") for row in csv.reader(record.open()) if row}
 
     assert len(recorded) > 5000
@@ -152,6 +159,28 @@ def test_packages_are_recorded_for_scanners(built: BuiltImage) -> None:
     assert {"libc6", "libssl3t64", "python3.13"} <= status
     done = built.run("python", "-c", "import importlib.metadata as m; print(m.version('llama-stack'))")
     assert done.stdout.strip() == pin.llama_stack()
+
+
+def test_a_scanner_finds_every_package_and_its_licence(built: BuiltImage) -> None:
+    found = Scanned(built.archive)
+    assert found.lost == []
+
+    locked = {
+        package.name: package.version for package in debian_lock.load(platforms.of_machine(machine()).architecture)
+    }
+    assert found.debian_packages() == locked
+    assert [package for package in locked if not found.debian_licence(package)] == []
+
+    installed = {wheel.name: wheel.version for wheel in wheels.staged(built.root / SITE)}
+    python = {canonicalize_name(metadata["Name"]): metadata for metadata in found.python_packages()}
+    assert {name: metadata["Version"] for name, metadata in python.items()} == installed
+    assert {name for name, metadata in python.items() if not _says_its_licence(metadata)} == set()
+
+
+def _says_its_licence(metadata: Message) -> bool:
+    fields = ("License", "License-Expression", "License-File")
+    classifiers = metadata.get_all("Classifier", [])
+    return any(metadata.get(field) for field in fields) or any("License ::" in one for one in classifiers)
 
 
 def _machine(path: Path) -> int | None:

@@ -42,7 +42,9 @@ def test_it_is_an_oci_layout_and_a_docker_archive_over_the_same_blobs(store: Blo
     target = tmp_path / "dist" / "demo.tar"
     _write(target, store, [image])
     with tarfile.open(target) as opened:
-        read = {name: opened.extractfile(name).read() for name in opened.getnames()}  # type: ignore[union-attr]
+        folders = [member.name for member in opened if member.isdir()]
+        read = {member.name: opened.extractfile(member).read() for member in opened if member.isfile()}  # type: ignore[union-attr]
+    assert folders == ["blobs", "blobs/sha256"]
     index, docker = json.loads(read["index.json"]), json.loads(read["manifest.json"])[0]
     assert json.loads(read["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
     descriptor = index["manifests"][0]

@@ -220,6 +220,7 @@ def test_the_documented_exit_codes_are_the_real_ones() -> None:
     for kind in (KitError, UsageError, UserFileError, UnreachableError, OutputError, RunConfigError):
         assert f"| {kind.exit_code} |" in table
     assert f"| {cli.INTERRUPTED} |" in table
+    assert f"| {cli.TERMINATED} |" in table
 
 
 def test_verify_takes_the_kits_own_run_config_and_gives_its_verdict(verified: list[verify.Options]) -> None:

@@ -397,13 +397,19 @@ class TestRootFileSystem:
                 "./usr/share/doc/tool/changelog.gz": (b"long", 0o644),
                 "./usr/share/man/man1/tool.1.gz": (b"long", 0o644),
             },
-            {"./usr/lib/libtool.so": "libtool.so.1"},
+            {
+                "./usr/lib/libtool.so": "libtool.so.1",
+                "./usr/share/doc/libtool": "tool",
+                "./usr/share/doc/tool/NEWS.gz": "changelog.gz",
+            },
         )
         found = {entry.path: entry for entry in rootfs.root_entries([package])}
         assert (found["usr/bin/tool"].content, found["usr/bin/tool"].mode) == (b"#!", 0o755)
         assert found["usr/lib/libtool.so"].target == "libtool.so.1"
         assert "usr/share/doc/tool/copyright" in found
+        assert found["usr/share/doc/libtool"].target == "tool", "the licence of a package may be in another's folder"
         assert "usr/share/doc/tool/changelog.gz" not in found
+        assert "usr/share/doc/tool/NEWS.gz" not in found
         assert "usr/share/man/man1/tool.1.gz" not in found
         assert b"Package: tool" in bytes(found["var/lib/dpkg/status.d/tool"].content)
 

@@ -46,6 +46,32 @@ def test_a_layer_holds_what_the_entries_say_and_nothing_of_this_machine(store: B
     ]
 
 
+def test_every_folder_has_an_entry_before_what_is_in_it(store: BlobStore) -> None:
+    """Scanners do not find what lies in a folder without one."""
+    given = [
+        entries.file("var/lib/dpkg/status.d/dash", b""),
+        entries.link("lib", "usr/lib"),
+        entries.link("usr/lib/ssl/certs", "/etc/ssl/certs"),
+        entries.directory("var/lib", 0o775, user=1001),
+    ]
+    layer = store.layer("test", "key", lambda: given)
+    with _tar(store, layer.digest) as archive:
+        found = [(member.name, member.isdir(), member.mode, member.uid) for member in archive]
+    root_owns = (True, 0o755, 0)
+    assert found == [
+        ("lib", False, 0o777, 0),
+        ("usr", *root_owns),
+        ("usr/lib", *root_owns),
+        ("usr/lib/ssl", *root_owns),
+        ("usr/lib/ssl/certs", False, 0o777, 0),
+        ("var", *root_owns),
+        ("var/lib", True, 0o775, 1001),
+        ("var/lib/dpkg", *root_owns),
+        ("var/lib/dpkg/status.d", *root_owns),
+        ("var/lib/dpkg/status.d/dash", False, 0o644, 0),
+    ]
+
+
 def test_the_digests_are_those_of_the_bytes(store: BlobStore) -> None:
     layer = store.layer("test", "key", lambda: ENTRIES)
     blob = store.path(layer.digest).read_bytes()

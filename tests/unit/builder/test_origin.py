@@ -1,11 +1,12 @@
 """Provenance, run config and file mode checks."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from builder import provenance, run_configs
+from builder import progress, provenance, run_configs
 from builder.errors import RunConfigError
 
 PROJECT = """\
@@ -40,6 +41,67 @@ def test_labels_come_from_the_project_and_the_commit(tmp_path: Path) -> None:
     assert provenance.of(tmp_path) == found
     (tmp_path / "pyproject.toml").write_text(PROJECT + "# changed\n")
     assert provenance.of(tmp_path).revision == found.revision + "-dirty"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone with one commit."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(PROJECT)
+    _git(folder, "init")
+    _git(folder, "add", ".")
+    _git(folder, "commit", "-m", "one")
+    return folder
+
+
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the user was warned of."""
+    said: list[str] = []
+    monkeypatch.setattr(progress, "warn", said.append)
+    return said
+
+
+def test_a_clone_of_another_user_has_the_same_commit(clone: Path, warnings: list[str]) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    found = provenance.of(clone)
+    index = (clone / ".git" / "index").stat()
+    for path in (clone, *clone.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    (clone / "pyproject.toml").touch()  # git would note in its index that nothing has changed
+    assert provenance.of(clone) == found
+    assert len(found.revision) == 40
+    assert (clone / ".git" / "index").stat().st_ino == index.st_ino, "an index of ours in a clone of theirs"
+    assert warnings == []
+
+
+def test_a_clone_whose_commit_cannot_be_read_is_said(clone: Path, warnings: list[str]) -> None:
+    (clone / ".git" / "HEAD").unlink()
+    assert provenance.of(clone).revision == provenance.of(clone).revision == ""
+    (warning,) = warnings
+    assert f"the commit of {clone} is not known" in warning
+    assert "another digest" in warning
+    assert "not a git repository" in warning
+
+
+def test_a_machine_without_git_is_said(clone: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(clone))
+    assert provenance.of(clone).revision == ""
+    (warning,) = warnings
+    assert "No such file or directory: 'git'" in warning
+
+
+def test_another_clone_is_not_asked(clone: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = clone / "vendored"
+    archive.mkdir()
+    (archive / "pyproject.toml").write_text(PROJECT)
+    assert provenance.of(archive).revision == "", "a release archive in a clone of something else"
+    found = provenance.of(clone)
+    monkeypatch.setenv("GIT_DIR", str(archive))
+    assert provenance.of(clone) == found, "as in a hook of another clone"
+    assert warnings == []
 
 
 def test_a_release_archive_without_git_builds_too(tmp_path: Path) -> None:
