@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> None:
         raise SystemExit(f"the image's tree cannot be run: {why}")
     conditions = Conditions()
     try:
-        with staging.alone(), scratch("verification") as directory:
+        with staging.one_at_a_time(), scratch("verification") as directory:
             (directory / "run.yaml").write_text(stock.run_config(), encoding="utf-8")
             tree = staging.whole_tree()
             verified, unverified, stock_start, verify = _medians(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.table import Table
 
-from builder import catalogue as catalogues
 from builder import (
     containerfile,
     engine,
@@ -18,6 +17,7 @@ from builder import (
     platforms,
     progress,
     provenance,
+    provider_types,
     pushing,
     run_configs,
     sandbox,
@@ -39,7 +39,7 @@ from builder.pushing import Pushed
 from builder.stage import Stage
 from builder.staging import BaseSource
 from builder.tags import Tag
-from builder.verification import Verdict
+from builder.verification import ImageVerdict
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def build(options: Options) -> None:
     run_configs.check(options.run_config)
     running = _engine(options)
     store = BlobStore(paths.BLOBS)
-    with staging.alone():
+    with staging.one_at_a_time():
         made = _make(options, store)
         if running and options.containerfile:
             verdict = _in_engine(options, made, running)
@@ -100,11 +100,11 @@ def _engine(options: Options) -> Engine | None:
 
 
 def _make(options: Options, store: BlobStore) -> Made:
-    catalogue = catalogues.load()
-    shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
-    chosen = shipped.changed(options.added, options.removed, catalogue)
+    known_types = provider_types.load()
+    shipped = manifest.load(paths.BUILD_CONFIG, known_types)
+    chosen = shipped.changed(options.added, options.removed, known_types)
     source = BaseSource(options.base_image, options.plain_http, options.debian_mirror, options.locked)
-    stages = staging.stages(variant.lock_for(chosen, shipped, catalogue), options.platforms, source, store)
+    stages = staging.stages(variant.lock_for(chosen, shipped, known_types), options.platforms, source, store)
     images = [_image(options, store, staged, chosen) for staged in stages]
     made = Made(chosen, shipped, stages, images, _host_index(options.platforms))
     if not options.base_image and images[made.here].platform == platforms.of_machine(host.machine()):
@@ -112,7 +112,7 @@ def _make(options: Options, store: BlobStore) -> Made:
     return made
 
 
-def _archived(options: Options, made: Made, store: BlobStore, running: Engine | None) -> Verdict | None:
+def _archived(options: Options, made: Made, store: BlobStore, running: Engine | None) -> ImageVerdict | None:
     """Write the archive, load it where there is an engine, and verify it."""
     image = made.images[made.here]
     with archive.prepared(options.archive, store, made.images, options.tag, image) as written:
@@ -121,15 +121,15 @@ def _archived(options: Options, made: Made, store: BlobStore, running: Engine | 
         return _verified(options, image.digest, made, running)
 
 
-def _in_engine(options: Options, made: Made, running: Engine) -> Verdict | None:
+def _in_engine(options: Options, made: Made, running: Engine) -> ImageVerdict | None:
     """Have the engine build the Containerfile, and verify what comes out; it stays in the engine."""
     with progress.step("engine", f"builds {containerfile.FILE} at {running.address}"):
-        image_id = running.build(paths.PLACE, containerfile.FILE, options.tag, provenance.of().labels())
+        image_id = running.build(paths.PLACE, containerfile.FILE, options.tag, provenance.read().labels())
     return _verified(options, image_id, made, running)
 
 
 def _image(options: Options, store: BlobStore, staged: Stage, chosen: Manifest) -> Image:
-    origin = provenance.of()
+    origin = provenance.read()
     settings = Settings(
         user=payload.USER,
         entrypoint=payload.ENTRYPOINT,
@@ -140,7 +140,7 @@ def _image(options: Options, store: BlobStore, staged: Stage, chosen: Manifest) 
         inherited=staged.base.inherited,
     )
     with progress.step("layers", staged.platform.name) as step:
-        layers = layering.cut(staged, store, chosen, options.run_config)
+        layers = layering.layers_of(staged, store, chosen, options.run_config)
         image = oci.assemble(store, staged.platform, layers, settings)
         trees.remember(image, staged)
         step.detail = f"{len(layers)}, {progress.megabytes(image.size)} compressed"
@@ -159,12 +159,12 @@ def _load(running: Engine, written: Path, tag: Tag, image: Image) -> None:
             running.load(written)
 
 
-def _verified(options: Options, digest: str, made: Made, running: Engine | None) -> Verdict | None:
+def _verified(options: Options, digest: str, made: Made, running: Engine | None) -> ImageVerdict | None:
     """The verdict on the image; None if it was not asked for or cannot be had on this machine."""
     staged = made.stages[made.here]
     if not options.verify:
         return None
-    if verdict := verification.kept(digest):
+    if verdict := verification.verdict_on(digest):
         return verdict
     if staged.platform != platforms.of_machine(host.machine()):
         progress.warn(f"not verified: an image for {staged.platform.name} does not run here")
@@ -176,15 +176,15 @@ def _verified(options: Options, digest: str, made: Made, running: Engine | None)
         verdict = _verify(options, staged, made.chosen, running)
     except BaseException as error:  # a signal, too: an engine keeps nothing that was not verified
         if isinstance(error, KitError):
-            verification.keep_failure(digest, error.message.partition("\n")[0])
+            verification.remember_failure(digest, error.message.partition("\n")[0])
         if running:
             running.forget(options.tag)
         raise
-    verification.keep(digest, verdict)
+    verification.remember(digest, verdict)
     return verdict
 
 
-def _verify(options: Options, staged: Stage, chosen: Manifest, running: Engine | None) -> Verdict:
+def _verify(options: Options, staged: Stage, chosen: Manifest, running: Engine | None) -> ImageVerdict:
     with progress.step("verify", "starting the image") as step:
         environment = staged.base.environment | payload.ENVIRONMENT
         start = servers.in_container(running, options.tag) if running else servers.in_sandbox(staged.root, environment)
@@ -193,7 +193,7 @@ def _verify(options: Options, staged: Stage, chosen: Manifest, running: Engine |
     return verdict
 
 
-def _show(options: Options, images: list[Image], verdict: Verdict | None, pushed: Pushed | None) -> None:
+def _show(options: Options, images: list[Image], verdict: ImageVerdict | None, pushed: Pushed | None) -> None:
     built = [] if options.containerfile else images  # an engine's own image has a digest of its own
     if options.json:
         document = {

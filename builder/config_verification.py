@@ -27,7 +27,7 @@ def verify(options: Options) -> int:
     config = run_configs.content(options.config)
     variables = environment_files.read(options.env_file) if options.env_file else {}
     variables |= options.environment
-    with staging.alone(), tempfile.TemporaryDirectory(prefix="llama-stack-") as scratch:
+    with staging.one_at_a_time(), tempfile.TemporaryDirectory(prefix="llama-stack-") as scratch:
         work = Path(scratch)
         (work / _CONFIG).write_bytes(config)
         passed_on = environment_files.write(work / _VARIABLES, variables)

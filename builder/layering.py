@@ -29,7 +29,7 @@ FIXED = ("base", *ON_TOP)
 """The layers that every image has once; all others hold wheels."""
 
 
-def cut(stage: Stage, store: BlobStore, manifest: Manifest, run_config: Path) -> list[Layer]:
+def layers_of(stage: Stage, store: BlobStore, manifest: Manifest, run_config: Path) -> list[Layer]:
     """The layers of the image, lowest first. Layers made earlier from the same content are used again.
 
     The kit's code and the configs are laid into the stage on the way, so that it holds what the image holds.

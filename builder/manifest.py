@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from builder.catalogue import Catalogue
 from builder.errors import UsageError, UserFileError, did_you_mean
+from builder.provider_types import ProviderTypes
 
 
 @dataclass(frozen=True, order=True)
@@ -30,7 +30,7 @@ class Manifest:
     providers: tuple[Provider, ...]
     text: str
 
-    def changed(self, added: Iterable[str], removed: Iterable[str], catalogue: Catalogue) -> "Manifest":
+    def changed(self, added: Iterable[str], removed: Iterable[str], known_types: ProviderTypes) -> "Manifest":
         """This manifest with `--with` and `--without` applied, each an `API=TYPE`.
 
         Raises UsageError naming every choice that cannot be made.
@@ -39,7 +39,7 @@ class Manifest:
         problems = []
         for choice in added:
             provider = _parse_choice("--with", choice)
-            if problem := _unknown(provider, catalogue):
+            if problem := _unknown(provider, known_types):
                 problems.append(f"--with {choice}: {problem}")
             elif not any(_same(provider, other) for other in providers):
                 providers.append(provider)
@@ -58,7 +58,7 @@ class Manifest:
         return Manifest(tuple(providers), _rendered(self.text, providers))
 
 
-def load(path: Path, catalogue: Catalogue) -> Manifest:
+def load(path: Path, known_types: ProviderTypes) -> Manifest:
     """Read a build config. Raises UserFileError with the file and line of everything that is wrong."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -70,11 +70,11 @@ def load(path: Path, catalogue: Catalogue) -> Manifest:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise UserFileError(path, f"is not YAML: {error.problem}", line=line) from error
-    providers = _providers(path, node, catalogue)
+    providers = _providers(path, node, known_types)
     return Manifest(tuple(providers), text)
 
 
-def _providers(path: Path, root: yaml.Node | None, catalogue: Catalogue) -> list[Provider]:
+def _providers(path: Path, root: yaml.Node | None, known_types: ProviderTypes) -> list[Provider]:
     specification = _child(root, "distribution_spec")
     by_api = _child(specification, "providers")
     if not isinstance(by_api, yaml.MappingNode):
@@ -94,7 +94,7 @@ def _providers(path: Path, root: yaml.Node | None, catalogue: Catalogue) -> list
                 problems.append((line, f"{key.value}: a provider is written `- provider_type: TYPE`"))
                 continue
             provider = Provider(key.value, provider_type, module)
-            if not module and (problem := _unknown(provider, catalogue)):
+            if not module and (problem := _unknown(provider, known_types)):
                 problems.append((line, problem))
             found.append(provider)
     if problems:
@@ -128,11 +128,11 @@ def _same(one: Provider, other: Provider) -> bool:
     return (one.api, one.provider_type) == (other.api, other.provider_type)
 
 
-def _unknown(provider: Provider, catalogue: Catalogue) -> str:
+def _unknown(provider: Provider, known_types: ProviderTypes) -> str:
     """Why llama-stack does not know this provider, with the nearest names; empty if it does."""
-    types = catalogue.types(provider.api)
+    types = known_types.types(provider.api)
     if not types:
-        return f"llama-stack has no API `{provider.api}` with providers{did_you_mean(provider.api, catalogue.apis)}"
+        return f"llama-stack has no API `{provider.api}` with providers{did_you_mean(provider.api, known_types.apis)}"
     if provider.provider_type in types:
         return ""
     known = f"{provider.api} has no provider type `{provider.provider_type}`"

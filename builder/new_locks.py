@@ -3,12 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from builder import catalogue as catalogues
-from builder import command, download, lock, manifest, paths, pin, progress
-from builder.debian import lock as debian_lock
-from builder.debian import mirrors
+from builder import command, download, image_lock, manifest, paths, pin, progress, provider_types
+from builder.debian import debian_lock, mirrors
 from builder.errors import KitError, UnreachableError
-from builder.lock import Inputs
+from builder.image_lock import Inputs
 
 
 def write(*, upgrade: bool, debian_mirror: str | None) -> None:
@@ -21,15 +19,15 @@ def write(*, upgrade: bool, debian_mirror: str | None) -> None:
         _describe_providers(version)
     with progress.step("debian"):
         debian_lock.write(download.package_session(), mirrors.find(debian_mirror))
-    catalogue = catalogues.load()
-    shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
+    known_types = provider_types.load()
+    shipped = manifest.load(paths.BUILD_CONFIG, known_types)
     with progress.step("image") as step:
-        inputs = lock.inputs(shipped.providers, catalogue)
-        step.detail = f"{len(lock.compile_lock(inputs, paths.IMAGE_LOCK, upgrade=upgrade).versions)} packages"
+        inputs = image_lock.inputs(shipped.providers, known_types)
+        step.detail = f"{len(image_lock.compile_lock(inputs, paths.IMAGE_LOCK, upgrade=upgrade).versions)} packages"
     with progress.step("kit", "uv, sdists, build, test"):
         _compile_kit_locks(inputs, upgrade=upgrade)
     after = _image_versions(), debian_lock.versions(), _kit_versions()
-    changes = [line for old, new in zip(before, after, strict=True) for line in lock.moved(old, new)]
+    changes = [line for old, new in zip(before, after, strict=True) for line in image_lock.moved(old, new)]
     for line in changes or ["nothing moved"]:
         progress.out.print(line)
 
@@ -95,4 +93,4 @@ def _kit_versions() -> dict[str, str]:
 
 def _versions(name: str) -> dict[str, str]:
     path = paths.REQUIREMENTS / f"{name}.lock"
-    return lock.Lock(path, path.read_text(encoding="utf-8")).versions if path.is_file() else {}
+    return image_lock.Lock(path, path.read_text(encoding="utf-8")).versions if path.is_file() else {}

@@ -2,13 +2,13 @@
 
 from packaging.requirements import Requirement
 
-from builder import lock, paths
+from builder import image_lock, paths
 from builder.errors import UserFileError
 
 
 def llama_stack() -> str:
     """Return the version. Raises UserFileError if requirements/image.in does not pin one."""
-    for line in lock.requirement_lines(paths.IMAGE_INPUTS):
+    for line in image_lock.requirement_lines(paths.IMAGE_INPUTS):
         requirement = Requirement(line)
         pins = [one.version for one in requirement.specifier if one.operator == "==" and "*" not in one.version]
         if requirement.name == "llama-stack" and pins:

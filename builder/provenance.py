@@ -54,7 +54,7 @@ class Provenance:
         return {f"org.opencontainers.image.{name}": value for name, value in labels.items() if value}
 
 
-def of(root: Path = paths.ROOT) -> Provenance:
+def read(root: Path = paths.ROOT) -> Provenance:
     """The provenance of an image built from the clone at `root`."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     revision, seconds = _commit(root)

@@ -73,7 +73,7 @@ def _refuse_unverified(image: WrittenImage, archive: Path, *, allowed: bool) -> 
         if why := verification.failure(digest):
             raise KitError(f"{paths.shown(archive)} ({digest}) failed verification: {why}", "mend it and build again")
         here = name == platforms.of_machine(host.machine()).name
-        if here and not allowed and not verification.kept(digest):
+        if here and not allowed and not verification.verdict_on(digest):
             raise KitError(
                 f"{paths.shown(archive)} ({digest}) was not verified here",
                 "build it here without --no-verify; or push it as it is: --no-verify",

@@ -30,7 +30,7 @@ class ChangedFile:
         return self.record.parent.name.partition("-")[0]
 
 
-def of(site: Path) -> list[Path]:
+def record_files(site: Path) -> list[Path]:
     """The records in a site directory, sorted."""
     return sorted(site.glob("*.dist-info/RECORD"))
 
@@ -52,7 +52,7 @@ def write(record: Path, rows: Iterable[Row]) -> None:
 def changed_files(site: Path) -> list[ChangedFile]:
     """The files below a site directory that are not what their wheels brought."""
     with ThreadPoolExecutor() as pool:
-        return list(chain.from_iterable(pool.map(lambda record: list(_changed(record)), of(site))))
+        return list(chain.from_iterable(pool.map(lambda record: list(_changed(record)), record_files(site))))
 
 
 def _changed(record: Path) -> Iterator[ChangedFile]:

@@ -17,7 +17,7 @@ from builder.base import Base, Tree
 from builder.errors import cannot_write
 from builder.image import compression, entries
 from builder.image.entries import Entry
-from builder.lock import Lock
+from builder.image_lock import Lock
 from builder.platforms import Platform
 from builder.wheels import Wheel
 
@@ -90,7 +90,7 @@ def prepare(base: Base, lock: Lock, platform: Platform, compiler: Path | None) -
     return Stage(_kept(f"{platform.architecture}-{key}", fill), platform, base, compiler)
 
 
-def alone(base: Tree) -> Path:
+def base_alone(base: Tree) -> Path:
     """The root of a tree with a base alone: its Python compiles stages, also those of other processors."""
     return _kept(f"python-{_digest(base.key, own_digest())}", base.lay_out)
 

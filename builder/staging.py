@@ -9,21 +9,20 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from builder import catalogue as catalogues
-from builder import layering, manifest, paths, platforms, progress, stage, variant
+from builder import layering, manifest, paths, platforms, progress, provider_types, stage, variant
 from builder.base import Base
-from builder.base_image import base as base_image
-from builder.debian import base as debian_base
+from builder.base_image import image_base as base_image
+from builder.debian import debian_base
 from builder.errors import BaseImageError, cannot_write
 from builder.image.layers import BlobStore
-from builder.lock import Lock
+from builder.image_lock import Lock
 from builder.platforms import Platform
 from builder.stage import Stage
 from builder.tags import Reference
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
     """One command with stages at a time in a clone: they share them."""
     lock = FileLock(paths.BUILD / "build.lock")
     try:
@@ -77,11 +76,11 @@ def stages(lock: Lock, wanted: tuple[Platform, ...], source: BaseSource, store: 
 
 def whole_tree(added: Iterable[str] = (), removed: Iterable[str] = ()) -> Stage:
     """The tree of the image that a build would make for this machine, the kit's code and configs included."""
-    catalogue = catalogues.load()
-    shipped = manifest.load(paths.BUILD_CONFIG, catalogue)
-    chosen = shipped.changed(added, removed, catalogue)
+    known_types = provider_types.load()
+    shipped = manifest.load(paths.BUILD_CONFIG, known_types)
+    chosen = shipped.changed(added, removed, known_types)
     here = platforms.of_machine(host.machine())
-    lock = variant.lock_for(chosen, shipped, catalogue)
+    lock = variant.lock_for(chosen, shipped, known_types)
     (tree,) = stages(lock, (here,), BaseSource(), BlobStore(paths.BLOBS))
     layering.complete(tree, chosen, paths.RUN_CONFIG)
     return tree
@@ -91,7 +90,7 @@ def _compiler(source: BaseSource, store: BlobStore, bases: Mapping[Platform, Bas
     """The tree of the base for this machine's processor; None if the base is not to be had for it."""
     here = platforms.of_machine(host.machine())
     try:
-        return stage.alone(bases[here] if here in bases else _base(source, store, here))
+        return stage.base_alone(bases[here] if here in bases else _base(source, store, here))
     except BaseImageError:
         return None
 

@@ -4,33 +4,33 @@ import hashlib
 import json
 from pathlib import Path
 
-from builder import lock, network, paths, progress
-from builder.catalogue import Catalogue
-from builder.lock import Inputs, Lock
+from builder import image_lock, network, paths, progress
+from builder.image_lock import Inputs, Lock
 from builder.manifest import Manifest
+from builder.provider_types import ProviderTypes
 from builder.stage import Stage
 
 _CUDA = "nvidia-"
 
 
-def lock_for(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Lock:
+def lock_for(chosen: Manifest, shipped: Manifest, known_types: ProviderTypes) -> Lock:
     """The lock of the chosen manifest.
 
     One with fewer providers needs a part of the repo's lock, which is known without an index. One with others is
     resolved with the repo's lock as constraints, so that what both have is the same version. Of what an added
     provider needs nothing is left out.
     """
-    own = lock.load(paths.IMAGE_LOCK, lock.inputs(shipped.providers, catalogue))
+    own = image_lock.load(paths.IMAGE_LOCK, image_lock.inputs(shipped.providers, known_types))
     if chosen is shipped:
         return own
-    inputs = _inputs(chosen, shipped, catalogue)
+    inputs = _inputs(chosen, shipped, known_types)
     path = _place(inputs)
     if path.is_file():
-        return lock.load(path, inputs)
+        return image_lock.load(path, inputs)
     if set(chosen.providers) < set(shipped.providers):
-        return lock.reduce(own, inputs, path)
+        return image_lock.reduce(own, inputs, path)
     with progress.step("resolve", "with the lock as constraints") as step:
-        resolved = lock.compile_lock(inputs, path, constraints=own.path)
+        resolved = image_lock.compile_lock(inputs, path, constraints=own.path)
         added = sorted(resolved.versions.keys() - own.versions.keys())
         step.detail = f"{len(added)} more packages: {', '.join(added)}" if added else "no more packages"
     if cuda := [name for name in added if name.startswith(_CUDA)]:
@@ -54,14 +54,14 @@ def report_cost(staged: Stage, chosen: Manifest, shipped: Manifest) -> None:
         progress.err.print(f"{added} costs {progress.megabytes(sum(sizes.values()))} unpacked: {parts}")
 
 
-def _inputs(chosen: Manifest, shipped: Manifest, catalogue: Catalogue) -> Inputs:
+def _inputs(chosen: Manifest, shipped: Manifest, known_types: ProviderTypes) -> Inputs:
     known = set(shipped.providers)
-    kept = lock.inputs([provider for provider in chosen.providers if provider in known], catalogue)
+    kept = image_lock.inputs([provider for provider in chosen.providers if provider in known], known_types)
     added = [provider for provider in chosen.providers if provider not in known]
     if not added:
         return kept
-    lines = {line for provider in added for line in catalogue.packages(provider.api, provider.provider_type)}
-    limits = lock.requirement_lines(paths.WITH_INPUTS)
+    lines = {line for provider in added for line in known_types.packages(provider.api, provider.provider_type)}
+    limits = image_lock.requirement_lines(paths.WITH_INPUTS)
     needed = _closure(tuple(sorted(lines)))
     return Inputs(
         requirements=tuple(sorted({*kept.requirements, *lines})),
@@ -82,4 +82,4 @@ def _closure(lines: tuple[str, ...]) -> set[str]:
         return set()
     alone = Inputs(lines, ())
     path = _place(alone)
-    return set((lock.load(path, alone) if path.is_file() else lock.compile_lock(alone, path)).versions)
+    return set((image_lock.load(path, alone) if path.is_file() else image_lock.compile_lock(alone, path)).versions)

@@ -39,7 +39,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ImageVerdict:
     """What a good verification found."""
 
     rows: tuple[Row, ...]
@@ -48,17 +48,17 @@ class Verdict:
     where: str
 
 
-def kept(digest: str) -> Verdict | None:
+def verdict_on(digest: str) -> ImageVerdict | None:
     """The verdict on the image with this digest, if it was verified before."""
     try:
         document = json.loads((paths.VERDICTS / f"{digest.partition(':')[2]}.json").read_text())
     except FileNotFoundError:
         return None
     rows = tuple(Row(**row) for row in document.pop("rows"))
-    return Verdict(rows=rows, **document)
+    return ImageVerdict(rows=rows, **document)
 
 
-def keep(digest: str, verdict: Verdict) -> None:
+def remember(digest: str, verdict: ImageVerdict) -> None:
     """Remember the verdict on an image."""
     paths.write_whole(paths.VERDICTS / f"{digest.partition(':')[2]}.json", json.dumps(asdict(verdict)))
     _failure_of(digest).unlink(missing_ok=True)
@@ -72,7 +72,7 @@ def failure(digest: str) -> str:
         return ""
 
 
-def keep_failure(digest: str, why: str) -> None:
+def remember_failure(digest: str, why: str) -> None:
     """Remember that an image failed."""
     paths.write_whole(_failure_of(digest), why)
 
@@ -81,7 +81,7 @@ def _failure_of(digest: str) -> Path:
     return paths.VERDICTS / f"{digest.partition(':')[2]}.failed"
 
 
-def verify(start: AbstractContextManager[Server], manifest: Manifest) -> Verdict:
+def verify(start: AbstractContextManager[Server], manifest: Manifest) -> ImageVerdict:
     """Start the image, wait until it is healthy and use it. Raises KitError with the log's end if it fails."""
     started = time.monotonic()
     with start as server:
@@ -94,7 +94,7 @@ def verify(start: AbstractContextManager[Server], manifest: Manifest) -> Verdict
             _use_files(address)
         except (requests.RequestException, KeyError) as error:
             raise KitError(f"the image starts but does not work: {error}\n{last_lines(server.log())}") from error
-        return Verdict(tuple(_rows(manifest, providers)), len(models), round(healthy, 1), server.where)
+        return ImageVerdict(tuple(_rows(manifest, providers)), len(models), round(healthy, 1), server.where)
 
 
 def _wait_until_healthy(server: Server, started: float) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from builder import command, lock, paths, progress, records
+from builder import command, image_lock, paths, progress, records
 from builder.base import Base
 from builder.errors import KitError, UnreachableError
-from builder.lock import Lock
+from builder.image_lock import Lock
 from builder.platforms import Platform
 from builder.records import ChangedFile
 
@@ -40,7 +40,7 @@ def stage(locked: Lock, site: Path, scripts: Path, platform: Platform, base: Bas
     """
     words: list[str | Path] = ["pip", "install", "--quiet", "--target", site]
     words += ["--python-version", base.python_version, "--python-platform", platform.wheels]
-    words += [*lock.wheels_only(), *_build_settings()]
+    words += [*image_lock.wheels_only(), *_build_settings()]
     words += ["--no-deps", "--require-hashes", "--requirements", locked.path]
     _install(words)
     if changed := records.changed_files(site):
@@ -70,7 +70,7 @@ def _build_settings() -> list[str | Path]:
     """
     tools = hashlib.sha256(paths.SDISTS_LOCK.read_bytes()).hexdigest()
     words: list[str | Path] = ["--build-constraints", paths.SDISTS_LOCK]
-    for name in lock.requirement_lines(paths.SDISTS):
+    for name in image_lock.requirement_lines(paths.SDISTS):
         words += ["--config-settings-package", f"{name}:built-with={tools}"]
     return words
 
@@ -112,7 +112,7 @@ def _compared(changed: list[ChangedFile]) -> str:
 def staged(site: Path) -> list[Wheel]:
     """The distributions in a site directory, sorted by name."""
     found = []
-    for record in records.of(site):
+    for record in records.record_files(site):
         match = _RECORD_FOLDER.match(record.parent.name)
         if not match:
             continue
@@ -134,7 +134,7 @@ def _leave_files_out(site: Path) -> None:
     """
     left_out = re.compile("|".join(fnmatch.translate(pattern) for pattern in left_out_files()))
     folders: set[Path] = set()
-    for record in records.of(site):
+    for record in records.record_files(site):
         rows = records.read(record)
         kept = [row for row in rows if not left_out.match(row[0])]
         if len(kept) < len(rows):
@@ -164,7 +164,7 @@ def _move_programs(site: Path, scripts: Path, python: str) -> None:
         source.rmdir()
     climb = "../" * len(site.relative_to(_common(site, scripts)).parts)
     inside = scripts.relative_to(_common(site, scripts)).as_posix()
-    for record in records.of(site):
+    for record in records.record_files(site):
         _rewrite_record(record, climb + inside)
 
 

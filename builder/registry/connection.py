@@ -90,7 +90,7 @@ class Connection:
         """What the registry said, as an error. `what` is what it was asked for."""
         if response.status_code == 403 and not advice:
             advice = f"ask for the right to do so, or log in as somebody else: {self._login()}"
-        return UnreachableError(f"{self.host} refuses {what}: {said(response)}", advice)
+        return UnreachableError(f"{self.host} refuses {what}: {reason_given(response)}", advice)
 
     def _authorize(self, response: requests.Response, used: str | None) -> None:
         challenge = response.headers.get("WWW-Authenticate", "")
@@ -129,7 +129,7 @@ class Connection:
             document = response.json()
             return str(document.get("token") or document["access_token"])
         except (requests.RequestException, ValueError, KeyError, AttributeError) as error:
-            raise UnreachableError(f"{realm} gives no token for {self.host}: {said(response)}") from error
+            raise UnreachableError(f"{realm} gives no token for {self.host}: {reason_given(response)}") from error
 
     def _credentials_refused(self, response: requests.Response) -> UnreachableError:
         if self.account is None:
@@ -139,7 +139,7 @@ class Connection:
             )
         who = self.account.username or "a token"
         return UnreachableError(
-            f"{self.host} does not accept {who} from {self.account.source}, wrong or expired: {said(response)}",
+            f"{self.host} does not accept {who} from {self.account.source}, wrong or expired: {reason_given(response)}",
             f"log in again: {self._login()}",
         )
 
@@ -159,7 +159,7 @@ class Connection:
         return UnreachableError(f"{self.host}: {cause}", "check the name, the proxy, and that the registry is up")
 
 
-def said(response: requests.Response) -> str:
+def reason_given(response: requests.Response) -> str:
     """The registry's own words for an error."""
     try:
         errors = response.json()["errors"]

@@ -13,7 +13,7 @@ from builder.errors import KitError, UnreachableError
 from builder.image import oci
 from builder.image.written import Blob
 from builder.progress import megabytes
-from builder.registry.connection import Connection, said
+from builder.registry.connection import Connection, reason_given
 
 ATTEMPTS = 5
 """How often the upload of a blob may break off before the push gives up."""
@@ -162,7 +162,7 @@ class Repository:
                 raise
             raise _Broken(error.message, error.advice) from error
         if response.status_code in (_BUSY if body is None else _BUSY + _LOST):
-            raise _Broken(said(response))
+            raise _Broken(reason_given(response))
         return response
 
 

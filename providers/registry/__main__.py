@@ -30,7 +30,7 @@ def requirements(pip_packages: list[str]) -> list[str]:
     return sorted(found)
 
 
-def catalogue() -> dict[str, dict[str, dict[str, Any]]]:
+def packages_by_type() -> dict[str, dict[str, dict[str, Any]]]:
     """API -> provider type -> description, everything sorted."""
     specs = [spec for types in get_provider_registry().values() for spec in types.values()]
     found: dict[str, dict[str, dict[str, Any]]] = {}
@@ -41,4 +41,4 @@ def catalogue() -> dict[str, dict[str, dict[str, Any]]]:
 
 if __name__ == "__main__":
     sys.stdout.write("# Written by `build.py lock` from the registries of llama-stack and of providers/registry/.\n")
-    yaml.safe_dump(catalogue(), sys.stdout, sort_keys=False, width=110)
+    yaml.safe_dump(packages_by_type(), sys.stdout, sort_keys=False, width=110)

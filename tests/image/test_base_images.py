@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from builder import paths, platforms, tags
-from builder.base_image import base, pull
+from builder.base_image import image_base, pull
 from builder.errors import BaseImageError, UnreachableError
 from builder.image import entries
 from builder.image.layers import BlobStore, Layer
@@ -133,7 +133,7 @@ def test_a_base_that_is_not_to_be_had_is_refused(
 ) -> None:
     reference = tags.parse_reference(f"{registry.address}/{name}", "--base-image")
     with pytest.raises(error, match=message):
-        base.prepare(reference, platform, BlobStore(tmp_path), plain_http=True)
+        image_base.prepare(reference, platform, BlobStore(tmp_path), plain_http=True)
 
 
 def test_the_platforms_own_image_is_taken_from_an_index(registry: Registry, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from builder import pin, platforms, wheels
-from builder.debian import lock as debian_lock
+from builder.debian import debian_lock
 from tests.support.image import BuiltImage
 from tests.support.scanner import Scanned
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builder import catalogue, lock, manifest, paths
-from builder.lock import Inputs, Lock
+from builder import image_lock, manifest, paths, provider_types
+from builder.image_lock import Inputs, Lock
 from tests.support import clones
 
 UNREACHABLE = 69
@@ -34,8 +34,8 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def _inputs(build_config: Path) -> Inputs:
-    known = catalogue.load()
-    return lock.inputs(manifest.load(build_config, known).providers, known)
+    known = provider_types.load()
+    return image_lock.inputs(manifest.load(build_config, known).providers, known)
 
 
 def test_the_lock_belongs_to_its_new_inputs_and_is_the_part_that_was_known_before(
@@ -43,9 +43,9 @@ def test_the_lock_belongs_to_its_new_inputs_and_is_the_part_that_was_known_befor
 ) -> None:
     clone, _ = locked
     inputs = _inputs(clone / "distribution" / "build.yaml")
-    new = lock.load(clone / "requirements" / "image.lock", inputs)
-    whole = lock.load(paths.IMAGE_LOCK, _inputs(paths.BUILD_CONFIG))
-    assert new.versions == lock.reduce(whole, inputs, tmp_path / "reduced.lock").versions
+    new = image_lock.load(clone / "requirements" / "image.lock", inputs)
+    whole = image_lock.load(paths.IMAGE_LOCK, _inputs(paths.BUILD_CONFIG))
+    assert new.versions == image_lock.reduce(whole, inputs, tmp_path / "reduced.lock").versions
     assert new.versions.items() < whole.versions.items()
 
 

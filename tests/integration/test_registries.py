@@ -12,7 +12,7 @@ import pytest
 
 from builder import cli, paths, platforms, verification
 from builder.image.written import WrittenImage
-from builder.verification import Verdict
+from builder.verification import ImageVerdict
 from tests.support import forwarder, http_server, oras, process, registry, small_image, token_issuer
 from tests.support.registry import Registry
 
@@ -306,11 +306,11 @@ def test_an_image_needs_a_good_verdict(registry: Registry, tmp_path: Path, capsy
     assert cli.run(line) == 1
     assert "was not verified here" in capsys.readouterr().err
 
-    verification.keep_failure(image.digest, "the server ended before it was healthy")
+    verification.remember_failure(image.digest, "the server ended before it was healthy")
     assert cli.run([*line, "--no-verify"]) == 1
     assert "failed verification: the server ended before it was healthy" in capsys.readouterr().err
 
-    verification.keep(image.digest, Verdict((), 0, 1.0, "a test"))
+    verification.remember(image.digest, ImageVerdict((), 0, 1.0, "a test"))
     assert cli.run(line) == 0
 
 

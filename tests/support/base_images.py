@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 from builder import platforms
-from builder.debian import base as debian
+from builder.debian import debian_base as debian
 from builder.image import entries, oci
 from builder.image.entries import Entry
 from builder.image.layers import BlobStore, Layer

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from builder import containerfile, paths, payload, platforms
-from builder.debian.base import DebianBase
+from builder.debian.debian_base import DebianBase
 from builder.image import entries, oci
 from builder.image.layers import BlobStore
 from builder.image.oci import Settings

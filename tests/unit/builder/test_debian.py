@@ -11,7 +11,7 @@ import pysequoia
 import pytest
 
 from builder import download, paths
-from builder.debian import fetch, index, lock, mirrors, rootfs
+from builder.debian import debian_lock, fetch, index, mirrors, rootfs
 from builder.debian.index import Package
 from builder.debian.mirrors import Mirrors
 from builder.errors import KitError, UnreachableError, UserFileError
@@ -364,9 +364,9 @@ class TestLock:
     """requirements/debian.lock."""
 
     def test_the_repos_lock_holds_every_named_package_for_both_processors(self) -> None:
-        names = lock.package_names(paths.DEBIAN_INPUTS)
+        names = debian_lock.package_names(paths.DEBIAN_INPUTS)
         for architecture in ("amd64", "arm64"):
-            packages = lock.load(architecture)
+            packages = debian_lock.load(architecture)
             assert [package.name for package in packages] == names
             assert all(package.path.startswith("pool/") for package in packages)
         assert "://" not in paths.DEBIAN_LOCK.read_text()
@@ -375,14 +375,14 @@ class TestLock:
         names = tmp_path / "debian.in"
         names.write_text("dash\n")
         with pytest.raises(UserFileError, match="older than"):
-            lock.load("amd64", names=names)
+            debian_lock.load("amd64", names=names)
 
     def test_a_broken_line_is_named(self, tmp_path: Path) -> None:
         broken = tmp_path / "debian.lock"
         lines = paths.DEBIAN_LOCK.read_text().splitlines()
         broken.write_text("\n".join([*lines[:4], "amd64 dash 1", *lines[4:]]))
         with pytest.raises(UserFileError, match=r"debian.lock:5: expected architecture name"):
-            lock.load("amd64", lock=broken)
+            debian_lock.load("amd64", lock=broken)
 
 
 class TestRootFileSystem:

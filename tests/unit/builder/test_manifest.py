@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builder import catalogue, manifest, paths
-from builder.catalogue import Catalogue
+from builder import manifest, paths, provider_types
 from builder.errors import UsageError, UserFileError
+from builder.provider_types import ProviderTypes
 
-KNOWN = Catalogue(
+KNOWN = ProviderTypes(
     {
         "vector_io": {
             "inline::faiss": {"pip_packages": ["faiss-cpu"]},
@@ -111,7 +111,7 @@ def test_a_choice_without_a_type_is_a_usage_error(write: Path) -> None:
 
 
 def test_the_shipped_manifest_is_readable() -> None:
-    shipped = {str(provider) for provider in manifest.load(paths.BUILD_CONFIG, catalogue.load()).providers}
+    shipped = {str(provider) for provider in manifest.load(paths.BUILD_CONFIG, provider_types.load()).providers}
     assert {"inference=remote::vllm", "eval=remote::trustyai_lmeval", "batches=inline::reference"} <= shipped
 
 

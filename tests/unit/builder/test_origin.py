@@ -31,16 +31,16 @@ def test_labels_come_from_the_project_and_the_commit(tmp_path: Path) -> None:
     _git(tmp_path, "init")
     _git(tmp_path, "add", ".")
     _git(tmp_path, "commit", "-m", "one")
-    found = provenance.of(tmp_path)
+    found = provenance.read(tmp_path)
     labels = found.labels()
     assert labels["org.opencontainers.image.version"] == "1.2"
     assert labels["org.opencontainers.image.source"] == "https://code.test/demo"
     assert labels["org.opencontainers.image.created"] == "2026-01-02T01:04:05Z"
     assert len(labels["org.opencontainers.image.revision"]) == 40
     (tmp_path / "untracked").touch()
-    assert provenance.of(tmp_path) == found
+    assert provenance.read(tmp_path) == found
     (tmp_path / "pyproject.toml").write_text(PROJECT + "# changed\n")
-    assert provenance.of(tmp_path).revision == found.revision + "-dirty"
+    assert provenance.read(tmp_path).revision == found.revision + "-dirty"
 
 
 @pytest.fixture
@@ -66,12 +66,12 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_clone_of_another_user_has_the_same_commit(clone: Path, warnings: list[str]) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
-    found = provenance.of(clone)
+    found = provenance.read(clone)
     index = (clone / ".git" / "index").stat()
     for path in (clone, *clone.rglob("*")):
         os.chown(path, 65534, 65534, follow_symlinks=False)
     (clone / "pyproject.toml").touch()  # git would note in its index that nothing has changed
-    assert provenance.of(clone) == found
+    assert provenance.read(clone) == found
     assert len(found.revision) == 40
     assert (clone / ".git" / "index").stat().st_ino == index.st_ino, "an index of ours in a clone of theirs"
     assert warnings == []
@@ -79,7 +79,7 @@ def test_a_clone_of_another_user_has_the_same_commit(clone: Path, warnings: list
 
 def test_a_clone_whose_commit_cannot_be_read_is_said(clone: Path, warnings: list[str]) -> None:
     (clone / ".git" / "HEAD").unlink()
-    assert provenance.of(clone).revision == provenance.of(clone).revision == ""
+    assert provenance.read(clone).revision == provenance.read(clone).revision == ""
     (warning,) = warnings
     assert f"the commit of {clone} is not known" in warning
     assert "another digest" in warning
@@ -88,7 +88,7 @@ def test_a_clone_whose_commit_cannot_be_read_is_said(clone: Path, warnings: list
 
 def test_a_machine_without_git_is_said(clone: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(clone))
-    assert provenance.of(clone).revision == ""
+    assert provenance.read(clone).revision == ""
     (warning,) = warnings
     assert "No such file or directory: 'git'" in warning
 
@@ -97,16 +97,16 @@ def test_another_clone_is_not_asked(clone: Path, warnings: list[str], monkeypatc
     archive = clone / "vendored"
     archive.mkdir()
     (archive / "pyproject.toml").write_text(PROJECT)
-    assert provenance.of(archive).revision == "", "a release archive in a clone of something else"
-    found = provenance.of(clone)
+    assert provenance.read(archive).revision == "", "a release archive in a clone of something else"
+    found = provenance.read(clone)
     monkeypatch.setenv("GIT_DIR", str(archive))
-    assert provenance.of(clone) == found, "as in a hook of another clone"
+    assert provenance.read(clone) == found, "as in a hook of another clone"
     assert warnings == []
 
 
 def test_a_release_archive_without_git_builds_too(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(PROJECT)
-    labels = provenance.of(tmp_path).labels()
+    labels = provenance.read(tmp_path).labels()
     assert "org.opencontainers.image.revision" not in labels
     assert labels["org.opencontainers.image.created"] == "2025-01-01T00:00:00Z"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builder import bytecode, platforms
-from builder.debian.base import DebianBase
+from builder.debian.debian_base import DebianBase
 from builder.image import entries
 from builder.image.entries import Entry
 from builder.stage import Stage

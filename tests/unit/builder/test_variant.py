@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from builder import lock, network, paths, variant
-from builder.catalogue import Catalogue
+from builder import image_lock, network, paths, variant
 from builder.manifest import Manifest, Provider
+from builder.provider_types import ProviderTypes
 from tests.support import package_index
 from tests.support.package_index import Index
 
 ADDED = Provider("inference", "inline::demo")
-CATALOGUE = Catalogue({"inference": {"inline::demo": {"pip_packages": ["demo"]}}})
+CATALOGUE = ProviderTypes({"inference": {"inline::demo": {"pip_packages": ["demo"]}}})
 SHIPPED = Manifest((), "")
 
 
@@ -30,7 +30,7 @@ def an_empty_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(paths, name, tmp_path / name)
         (tmp_path / name).touch()
     monkeypatch.setattr(paths, "IMAGE_LOCK", tmp_path / "image.lock")
-    (tmp_path / "image.lock").write_text(f"# inputs: sha256:{lock.inputs([], CATALOGUE).digest}\n")
+    (tmp_path / "image.lock").write_text(f"# inputs: sha256:{image_lock.inputs([], CATALOGUE).digest}\n")
     monkeypatch.setattr(network, "pip", lambda: network.Pip([], {}))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     # An empty cache knows no interpreter, and uv asks all on PATH, which takes seconds.

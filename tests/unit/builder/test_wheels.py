@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from builder import command, platforms, records, wheels
-from builder.debian.base import DebianBase
+from builder.debian.debian_base import DebianBase
 from builder.errors import KitError, UnreachableError
-from builder.lock import Lock
+from builder.image_lock import Lock
 
 SITE = "usr/local/lib/python3.13/dist-packages"
 

@@ -114,7 +114,7 @@ class ImageBase:
 def prepare(reference: Reference, platform: Platform, store: BlobStore, *, plain_http: bool) -> ImageBase:
     """Pull the base for a platform and find its Python. Raises BaseImageError if it will not do."""
     pulled = pull.pull(reference, platform, store, plain_http=plain_http)
-    tree = stage.alone(pulled)
+    tree = stage.base_alone(pulled)
     found = python.find(tree, pulled.environment.get("PATH") or _DEFAULT_PATH, str(reference))
     compiled = list((tree / found.library / "__pycache__").glob("os.*.pyc"))
     return ImageBase(pulled, found, compiles_library=not compiled)

@@ -14,7 +14,7 @@ from builder import paths
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class ProviderTypes:
     """API -> provider type -> its description."""
 
     entries: dict[str, dict[str, dict[str, Any]]]
@@ -33,6 +33,6 @@ class Catalogue:
         return list(self.entries.get(api, {}).get(provider_type, {}).get("pip_packages", []))
 
 
-def load(path: Path = paths.PROVIDERS) -> Catalogue:
-    """Read the catalogue."""
-    return Catalogue(yaml.safe_load(path.read_text(encoding="utf-8")))
+def load(path: Path = paths.PROVIDERS) -> ProviderTypes:
+    """Read the known_types."""
+    return ProviderTypes(yaml.safe_load(path.read_text(encoding="utf-8")))

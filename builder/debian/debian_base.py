@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from builder.debian import fetch, lock, mirrors, rootfs
+from builder.debian import debian_lock, fetch, mirrors, rootfs
 from builder.debian.fetch import Fetched
 from builder.image import entries
 from builder.image.entries import Entry
@@ -81,6 +81,6 @@ class DebianBase:
 
 def prepare(platform: Platform, mirror: str | None, *, locked: bool) -> DebianBase:
     """Fetch the base for a platform; `locked` forbids any version but the locked ones."""
-    packages = lock.load(platform.architecture)
+    packages = debian_lock.load(platform.architecture)
     found = fetch.fetch(mirrors.find(mirror), packages, allow_substitutes=not locked)
     return DebianBase(tuple(found))

@@ -16,9 +16,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from builder import command, paths
-from builder.catalogue import Catalogue
 from builder.errors import UnreachableError, UserFileError
 from builder.manifest import Provider
+from builder.provider_types import ProviderTypes
 
 OLDEST_PYTHON = "3.12"
 _DIGEST_LINE = re.compile(r"^# inputs: sha256:([0-9a-f]{64})$", re.MULTILINE)
@@ -57,11 +57,11 @@ class Lock:
         return {canonicalize_name(name): version for name, version in _PIN_LINE.findall(self.text)}
 
 
-def inputs(providers: Iterable[Provider], catalogue: Catalogue) -> Inputs:
+def inputs(providers: Iterable[Provider], known_types: ProviderTypes) -> Inputs:
     """Compose the inputs for these providers. Raises UserFileError for a line that is no requirement."""
     lines = set(requirement_lines(paths.IMAGE_INPUTS))
     for provider in providers:
-        lines.update(catalogue.packages(provider.api, provider.provider_type))
+        lines.update(known_types.packages(provider.api, provider.provider_type))
         if provider.module:
             lines.add(provider.module)
     left_out = tuple(canonicalize_name(name) for name in requirement_lines(paths.LEFT_OUT))
