@@ -5,6 +5,7 @@ the model messages of its own, which know nothing of the items that were added o
 """
 
 import asyncio
+import inspect
 import json
 import secrets
 import time
@@ -95,6 +96,8 @@ def list_items(original: Any) -> Any:
             rows = rows[ids.index(after) + 1 :]
         return _item_list([row["item_data"] for row in rows[:limit]], len(rows) > limit)
 
+    # The route takes its parameters and their defaults from here, and not from the method that this one stands for.
+    list_items.__signature__ = inspect.signature(list_items)  # type: ignore[attr-defined]
     return list_items
 
 
