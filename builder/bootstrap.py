@@ -183,7 +183,7 @@ def _uv() -> Path:
         problem = done.stderr
     if not problem:
         _stop("pip (or uv) is needed to start, and there is neither here; install one of them and retry.")
-    _stop_unreachable("uv could not be installed", problem)
+    _stop_unmade("uv could not be installed", problem)
 
 
 def _installers() -> Iterator[Tuple[List[str], Dict[str, str]]]:
@@ -254,10 +254,8 @@ def _answers(python: Path) -> bool:
 
 def _run(command: List[str], failure: str, environment: Mapping[str, str]) -> None:
     done = _run_quietly(command, environment)
-    if done.returncode and room.is_missing(done.stderr):
-        _stop(f"{failure}: a disk is full\n{_last_lines(done.stderr)}\n{room.lacking()}", EXIT_NOT_WRITTEN)
     if done.returncode:
-        _stop_unreachable(failure, done.stderr)
+        _stop_unmade(failure, done.stderr)
 
 
 def _run_quietly(command: List[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
@@ -302,7 +300,10 @@ def _restart(argv: List[str]) -> NoReturn:
     os.execv(python, command)  # noqa: S606 - the same program again, in its own environment
 
 
-def _stop_unreachable(failure: str, problem: str) -> NoReturn:
+def _stop_unmade(failure: str, problem: str) -> NoReturn:
+    """Stop because pip or uv failed: there is no room, or else something is out of reach."""
+    if room.is_missing(problem):
+        _stop(f"{failure}: a disk is full\n{_last_lines(problem)}\n{room.lacking()}", EXIT_NOT_WRITTEN)
     advice = "Check index, proxy and CA in your pip and uv settings (build.py --help says which count) and retry."
     if any(ENVIRONMENT.glob(".*.lock.sha256")):
         advice += "\nThe .venv that was there stays as it is."
