@@ -55,6 +55,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> "Units"
     return Units(config, log)
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode, config: pytest.Config
+) -> None:
+    """Say how to hear what workers keep to themselves: that a path or a name is not there."""
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and config.getoption("numprocesses", None):
+        terminalreporter.write_line("no test was found; with -n0 pytest says why", red=True)
+
+
 class Units(LoadScopeScheduling):
     """Gives each worker the next unit as soon as it is nearly done with the last."""
 

@@ -49,3 +49,10 @@ def test_units_come_in_their_order_and_keep_that_of_their_tests(pytester: pytest
         ],
         consecutive=True,
     )
+
+
+def test_a_path_that_is_not_there_is_not_passed_over_in_silence(pytester: pytest.Pytester) -> None:
+    ran = pytester.runpytest_inprocess("-p", "no:randomly", "-n1", "absent.py", plugins=[workers])
+
+    ran.stdout.fnmatch_lines(["no test was found; with -n0 pytest says why"])
+    assert ran.ret == pytest.ExitCode.NO_TESTS_COLLECTED
