@@ -4,6 +4,7 @@ import json
 import platform as host
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -27,7 +28,6 @@ from builder import (
     variant,
     verification,
 )
-from builder.commands.build import Options
 from builder.engine import Engine
 from builder.errors import KitError, UnreachableError, UsageError
 from builder.image import archive, oci
@@ -40,6 +40,9 @@ from builder.stage import Stage
 from builder.staging import BaseSource
 from builder.tags import Tag
 from builder.verification import ImageVerdict
+
+if TYPE_CHECKING:
+    from builder.commands.build import Options
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Made:
     """Which of them runs on this machine; the first if none does."""
 
 
-def build(options: Options) -> None:
+def build(options: "Options") -> None:
     """Build, verify, load and write one image; what it serves goes to standard output as a table."""
     _refuse_contradictions(options)
     run_configs.check(options.run_config)
@@ -70,11 +73,11 @@ def build(options: Options) -> None:
     _show(options, made.images, verdict, _pushed(options) if options.push else None)
 
 
-def _pushed(options: Options) -> Pushed:
+def _pushed(options: "Options") -> Pushed:
     return pushing.send(options.tag, options.archive, plain_http=options.plain_http, unverified=not options.verify)
 
 
-def _refuse_contradictions(options: Options) -> None:
+def _refuse_contradictions(options: "Options") -> None:
     if options.push:
         pushing.check(options.tag)
     others = {
@@ -87,7 +90,7 @@ def _refuse_contradictions(options: Options) -> None:
         raise UsageError(f"--containerfile does not go with {', '.join(given)}", "leave --containerfile out")
 
 
-def _engine(options: Options) -> Engine | None:
+def _engine(options: "Options") -> Engine | None:
     """The engine that takes part. Raises UnreachableError if the image is to get into one and none answers."""
     if options.load is False:
         return None
@@ -99,7 +102,7 @@ def _engine(options: Options) -> Engine | None:
     raise UnreachableError(f"no engine answers to {work}", "start Docker or Podman, or set DOCKER_HOST")
 
 
-def _make(options: Options, store: BlobStore) -> Made:
+def _make(options: "Options", store: BlobStore) -> Made:
     known_types = provider_types.load()
     shipped = manifest.load(paths.BUILD_CONFIG, known_types)
     chosen = shipped.changed(options.added, options.removed, known_types)
@@ -112,7 +115,7 @@ def _make(options: Options, store: BlobStore) -> Made:
     return made
 
 
-def _archived(options: Options, made: Made, store: BlobStore, running: Engine | None) -> ImageVerdict | None:
+def _archived(options: "Options", made: Made, store: BlobStore, running: Engine | None) -> ImageVerdict | None:
     """Write the archive, load it where there is an engine, and verify it."""
     image = made.images[made.here]
     with archive.prepared(options.archive, store, made.images, options.tag, image) as written:
@@ -121,14 +124,14 @@ def _archived(options: Options, made: Made, store: BlobStore, running: Engine | 
         return _verified(options, image.digest, made, running)
 
 
-def _in_engine(options: Options, made: Made, running: Engine) -> ImageVerdict | None:
+def _in_engine(options: "Options", made: Made, running: Engine) -> ImageVerdict | None:
     """Have the engine build the Containerfile, and verify what comes out; it stays in the engine."""
     with progress.step("engine", f"builds {containerfile.FILE} at {running.address}"):
         image_id = running.build(paths.PLACE, containerfile.FILE, options.tag, provenance.read().labels())
     return _verified(options, image_id, made, running)
 
 
-def _image(options: Options, store: BlobStore, staged: Stage, chosen: Manifest) -> Image:
+def _image(options: "Options", store: BlobStore, staged: Stage, chosen: Manifest) -> Image:
     origin = provenance.read()
     settings = Settings(
         user=payload.USER,
@@ -159,7 +162,7 @@ def _load(running: Engine, written: Path, tag: Tag, image: Image) -> None:
             running.load(written)
 
 
-def _verified(options: Options, digest: str, made: Made, running: Engine | None) -> ImageVerdict | None:
+def _verified(options: "Options", digest: str, made: Made, running: Engine | None) -> ImageVerdict | None:
     """The verdict on the image; None if it was not asked for or cannot be had on this machine."""
     staged = made.stages[made.here]
     if not options.verify:
@@ -184,7 +187,7 @@ def _verified(options: Options, digest: str, made: Made, running: Engine | None)
     return verdict
 
 
-def _verify(options: Options, staged: Stage, chosen: Manifest, running: Engine | None) -> ImageVerdict:
+def _verify(options: "Options", staged: Stage, chosen: Manifest, running: Engine | None) -> ImageVerdict:
     with progress.step("verify", "starting the image") as step:
         environment = staged.base.environment | payload.ENVIRONMENT
         start = servers.in_container(running, options.tag) if running else servers.in_sandbox(staged.root, environment)
@@ -193,7 +196,7 @@ def _verify(options: Options, staged: Stage, chosen: Manifest, running: Engine |
     return verdict
 
 
-def _show(options: Options, images: list[Image], verdict: ImageVerdict | None, pushed: Pushed | None) -> None:
+def _show(options: "Options", images: list[Image], verdict: ImageVerdict | None, pushed: Pushed | None) -> None:
     built = [] if options.containerfile else images  # an engine's own image has a digest of its own
     if options.json:
         document = {

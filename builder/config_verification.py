@@ -8,11 +8,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder import environment_files, loader, paths, payload, run_configs, sandbox, staging
-from builder.commands.verify import Options
 from builder.errors import KitError
 from builder.stage import Stage
+
+if TYPE_CHECKING:
+    from builder.commands.verify import Options
 
 VERDICTS = (0, 78)
 """Exit codes with which `verify` answers."""
@@ -22,7 +25,7 @@ _WORK_IN_SANDBOX = "/mnt"
 _OF_THE_TERMINAL = ("TERM", "NO_COLOR")
 
 
-def verify(options: Options) -> int:
+def verify(options: "Options") -> int:
     """Print the report and return the exit code: 0 if the config can be served, 78 if not."""
     config = run_configs.content(options.config)
     variables = environment_files.read(options.env_file) if options.env_file else {}
@@ -34,11 +37,11 @@ def verify(options: Options) -> int:
         return _run(staging.whole_tree(options.added, options.removed), work, options, passed_on)
 
 
-def _environment_is_known(options: Options) -> bool:
+def _environment_is_known(options: "Options") -> bool:
     return bool(options.env_file or options.environment)
 
 
-def _run(tree: Stage, work: Path, options: Options, passed_on: dict[str, str]) -> int:
+def _run(tree: Stage, work: Path, options: "Options", passed_on: dict[str, str]) -> int:
     """Ask the tree's `verify`, in a sandbox or, where none can be made, without.
 
     `passed_on` are variables of the target that it finds in its own environment.
@@ -66,7 +69,7 @@ def _run(tree: Stage, work: Path, options: Options, passed_on: dict[str, str]) -
     return status
 
 
-def _arguments(place: str, options: Options) -> list[str]:
+def _arguments(place: str, options: "Options") -> list[str]:
     words = ["verify", f"{place}/{_CONFIG}", "--shown-as", paths.shown(options.config), "--elsewhere"]
     if _environment_is_known(options):
         words += ["--env-file", f"{place}/{_VARIABLES}"]

@@ -4,9 +4,9 @@ import json
 import platform as host
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder import paths, platforms, progress, verification
-from builder.commands.push import Options
 from builder.errors import KitError, UsageError
 from builder.image import written
 from builder.image.written import WrittenImage
@@ -15,6 +15,9 @@ from builder.registry.connection import Connection
 from builder.registry.push import Delivered
 from builder.registry.repository import Repository
 from builder.tags import DEFAULT_HOST, Tag
+
+if TYPE_CHECKING:
+    from builder.commands.push import Options
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Pushed:
         return {"tag": self.tag, "digest": self.digest, "sent": self.sent, "blobs": [asdict(b) for b in self.blobs]}
 
 
-def run(options: Options) -> None:
+def run(options: "Options") -> None:
     """Push, and say what it did on standard output. Raises UsageError if the tag names no registry."""
     check(options.tag)
     archive = options.archive or written.of_tag(paths.DIST / options.tag.file_name, options.tag).path

@@ -3,18 +3,21 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from docker.models.containers import Container
 
 from builder import engine, paths, payload, progress, sandbox, trees
-from builder.commands.run import Options
 from builder.engine import Engine
 from builder.errors import KitError, UsageError
 from builder.image import unpack, written
 from builder.image.layers import BlobStore
 
+if TYPE_CHECKING:
+    from builder.commands.run import Options
 
-def serve(options: Options) -> None:
+
+def serve(options: "Options") -> None:
     """Serve on a port of the loopback until interrupted. State is in the folder asked for, or in build/data/<tag>."""
     state = (options.data or paths.BUILD / "data" / options.tag.file_name.removesuffix(".tar")).resolve()
     state.mkdir(parents=True, exist_ok=True)
@@ -26,7 +29,7 @@ def serve(options: Options) -> None:
         _run_sandbox(options, state)
 
 
-def _run_container(running: Engine, options: Options, state: Path) -> None:
+def _run_container(running: Engine, options: "Options", state: Path) -> None:
     settings = {
         "volumes": {str(state): {"bind": f"/{payload.DATA}", "mode": "rw"}},
         "environment": dict(options.environment),
@@ -37,7 +40,7 @@ def _run_container(running: Engine, options: Options, state: Path) -> None:
         _follow(container)
 
 
-def _announce(options: Options, state: Path) -> None:
+def _announce(options: "Options", state: Path) -> None:
     place = f"http://127.0.0.1:{options.port}"
     progress.err.print(f"serving {options.tag} on {place}, state in {paths.shown(state)}; Ctrl-C stops it")
 
@@ -50,7 +53,7 @@ def _follow(container: Container) -> None:
         raise KitError(f"the server ended with exit code {status}")
 
 
-def _run_sandbox(options: Options, state: Path) -> None:
+def _run_sandbox(options: "Options", state: Path) -> None:
     archive = paths.DIST / options.tag.file_name
     if not archive.is_file():
         raise UsageError(f"{paths.shown(archive)} is not there", f"build it first: python build.py --tag {options.tag}")
