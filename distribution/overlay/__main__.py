@@ -1,4 +1,4 @@
-"""`python -m distribution.overlay` prints docs/upstream-defects.md: every change of upstream, and why it is made."""
+"""`.venv/bin/python -m distribution.overlay` prints docs/upstream-defects.md: every change of upstream, and why it is made."""
 
 from collections import defaultdict
 from importlib import import_module
@@ -13,7 +13,7 @@ Written by `python -m distribution.overlay` from the declarations in distributio
 entry is a name of upstream's that is changed when its module is imported, and the defect that is the reason.
 
 "Mended in" is the first version whose code was read and does not have the defect: llama-stack 0.3.4 to 0.8.0, then
-ogx 1.0.0 to 1.5.0, its new name. Where nothing is said no version has mended it.
+ogx 1.0.0 to 1.5.0, its new name. Where nothing is said none is known.
 """
 
 

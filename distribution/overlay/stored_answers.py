@@ -13,9 +13,9 @@ change(
     "llama_stack.providers.utils.inference.inference_store:InferenceStore.enable_write_queue",
     adds=True,
     why="On PostgreSQL upstream leaves the writing to workers that it starts in the event loop of the start, where "
-    "they die: no chat completion is ever stored.",
+    "they die: no chat completion is ever stored. Until 0.8.0 it is acknowledged before it is written.",
     reference="llamastack/llama-stack#4373",
-    fixed_in="0.3.5",
+    fixed_in="0.3.5 in part",
 )(without_write_queue)
 change(
     "llama_stack.providers.utils.responses.responses_store:ResponsesStore.enable_write_queue",

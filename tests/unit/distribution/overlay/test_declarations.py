@@ -120,4 +120,4 @@ def test_every_change_says_why() -> None:
 
 def test_the_page_of_upstream_defects_is_current() -> None:
     written = (REPOSITORY / "docs" / "upstream-defects.md").read_text(encoding="utf-8")
-    assert written == page(), "run: python -m distribution.overlay > docs/upstream-defects.md"
+    assert written == page(), "run: .venv/bin/python -m distribution.overlay > docs/upstream-defects.md"
