@@ -100,7 +100,8 @@ def _providers(path: Path, root: yaml.Node | None, known_types: ProviderTypes) -
     if problems:
         first, *rest = problems
         more = "".join(f"\n{path}:{line}: {problem}" for line, problem in rest)
-        raise UserFileError(path, first[1] + more, line=first[0])
+        advice = "a type that is new in providers/registry/ is known after: python build.py lock"
+        raise UserFileError(path, first[1] + more, advice, line=first[0])
     return found
 
 

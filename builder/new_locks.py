@@ -1,6 +1,8 @@
 """Look versions up anew, write every lock, say what moved."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from builder import command, download, image_lock, manifest, paths, pin, progress, provider_types
@@ -14,6 +16,31 @@ def write(*, upgrade: bool, debian_mirror: str | None) -> None:
     those that must. Debian packages always move: a mirror keeps current versions only.
     """
     before = _image_versions(), debian_lock.versions(), _kit_versions()
+    with all_or_nothing(paths.REQUIREMENTS):
+        _write(upgrade=upgrade, debian_mirror=debian_mirror)
+    after = _image_versions(), debian_lock.versions(), _kit_versions()
+    changes = [line for old, new in zip(before, after, strict=True) for line in image_lock.moved(old, new)]
+    for line in changes or ["nothing moved"]:
+        progress.out.print(line)
+
+
+@contextmanager
+def all_or_nothing(folder: Path) -> Iterator[None]:
+    """Put the files of a folder back as they were if the body fails or is interrupted: locks belong together."""
+    contents = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir():
+            if path.is_file() and path not in contents:
+                path.unlink()
+        for path, content in contents.items():
+            if not path.is_file() or path.read_bytes() != content:
+                paths.write_whole(path, content)
+        raise
+
+
+def _write(*, upgrade: bool, debian_mirror: str | None) -> None:
     version = pin.llama_stack()
     with progress.step("providers", f"of llama-stack {version}"):
         _describe_providers(version)
@@ -26,10 +53,6 @@ def write(*, upgrade: bool, debian_mirror: str | None) -> None:
         step.detail = f"{len(image_lock.compile_lock(inputs, paths.IMAGE_LOCK, upgrade=upgrade).versions)} packages"
     with progress.step("kit", "uv, sdists, build, test"):
         _compile_kit_locks(inputs, upgrade=upgrade)
-    after = _image_versions(), debian_lock.versions(), _kit_versions()
-    changes = [line for old, new in zip(before, after, strict=True) for line in image_lock.moved(old, new)]
-    for line in changes or ["nothing moved"]:
-        progress.out.print(line)
 
 
 def _describe_providers(version: str) -> None:
@@ -79,7 +102,11 @@ def _compile_kit_lock(
     words += ["--upgrade"] if upgrade else []
     words += ["--universal", "--python-version", python, "--generate-hashes", "--no-header", "--no-annotate"]
     command.run_uv(
-        words, stdin=stdin or "", failure=f"requirements/{name}.lock could not be resolved", error=UnreachableError
+        words,
+        stdin=stdin or "",
+        failure=f"requirements/{name}.lock could not be resolved",
+        error=UnreachableError,
+        advice="an index that holds a release for some platforms only will not do: name one that has them all",
     )
 
 

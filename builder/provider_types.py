@@ -34,5 +34,5 @@ class ProviderTypes:
 
 
 def load(path: Path = paths.PROVIDERS) -> ProviderTypes:
-    """Read the known_types."""
+    """Read requirements/providers.yaml."""
     return ProviderTypes(yaml.safe_load(path.read_text(encoding="utf-8")))

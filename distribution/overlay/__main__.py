@@ -1,4 +1,4 @@
-"""`.venv/bin/python -m distribution.overlay` prints docs/upstream-defects.md: every change of upstream, and why it is made."""
+"""`.venv/bin/python -m distribution.overlay` prints docs/upstream-defects.md: every change of upstream, and why."""
 
 from collections import defaultdict
 from importlib import import_module
