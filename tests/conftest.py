@@ -3,6 +3,10 @@
 import os
 import sys
 
+import pytest
+
+pytest.register_assert_rewrite("tests.support.scenarios")
+
 # Tests start hundreds of Pythons. Each would compile what it imports, and take twice as long, where a machine is set
 # to keep no bytecode, as images for continuous integration are.
 os.environ["PYTHONDONTWRITEBYTECODE"] = ""

@@ -4,7 +4,3 @@ Every server is a context manager called ``serve``. It raises ``NotInstalled`` w
 ``StartError``, with the end of the log, when the program does not come up. ``python -m tests.support NAME``
 serves one by hand.
 """
-
-import pytest
-
-pytest.register_assert_rewrite("tests.support.scenarios")
