@@ -20,7 +20,7 @@ from builder import command, network
 from tests.image.test_bootstrap import python_of
 from tests.support import clones, package_index
 from tests.support.package_index import Index, Wheel
-from tests.support.process import LOOPBACK
+from tests.support.process import LOOPBACK, hear_interrupts
 
 NOWHERE = f"http://{LOOPBACK}:9/simple"
 OF_THE_NETWORK = (
@@ -76,6 +76,7 @@ class Clone:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=hear_interrupts,
         )
 
     def enter(self, name: str = "build", *, under: tuple[str, ...] = ()) -> "Result":
