@@ -65,7 +65,8 @@ class Clone:
     def start(self, name: str = "build", *, under: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
         """Enter the environment `name` and print what is installed in it."""
         say = "from importlib.metadata import distributions as d; print(*sorted(x.name for x in d()))"
-        enter = f"from builder import bootstrap; bootstrap.enter_environment({name!r}, ['-c', {say!r}])"
+        begin = "from builder import bootstrap, ending; ending.listen()"  # as build.py does
+        enter = f"{begin}; bootstrap.enter_environment({name!r}, ['-c', {say!r}])"
         inherited = {key: value for key, value in os.environ.items() if not key.upper().startswith(OF_THE_NETWORK)}
         inherited = {key: value for key, value in inherited.items() if not key.upper().endswith("_PROXY")}
         return subprocess.Popen(
