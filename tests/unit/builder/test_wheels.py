@@ -46,6 +46,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (site / "demo" / "tests").mkdir(parents=True)
         (site / "demo" / "tests" / "test_demo.py").touch()
         (site / "demo" / "__init__.py").write_text("x = 1\n")
+        (info / "uv_cache.json").write_text('{"timestamp": {"secs_since_epoch": 1792191675}}')
         (site / "demo" / "fast.so").write_bytes(_elf(platforms.AMD64.elf_machine))
         paths = [path for path in sorted(site.rglob("*")) if path.is_file() and path.name != ".lock"]
         rows = [_row(path, path.relative_to(site)) for path in paths]
@@ -77,6 +78,7 @@ def test_records_say_what_is_there(tmp_path: Path, installed: Path) -> None:
     assert all((installed / name).is_file() for name in wheel.files)
     assert "../../../bin/demo" in wheel.files
     assert not (installed / "demo" / "tests").exists()
+    assert not (installed / "demo-1.0.dist-info" / "uv_cache.json").exists(), "it says when a file was made"
     assert wheel.size == 6 + 28  # moved programs have no recorded size
 
 
