@@ -20,7 +20,9 @@ CACHE = 800
 SCRATCH = 50
 """Megabytes that the first build of the default image needs in build/, in dist/, in uv's cache, for temporary files."""
 
-_SAID = re.compile(r"No space left on device|Disk quota exceeded|os error 28\b|\bErrno 28\b")
+_SAID = re.compile(
+    r"No space left on device|Disk quota exceeded|os error 28\b|\bErrno 28\b|didn't write the full pyc file"
+)
 """How pip, uv and Python say that a disk is full."""
 
 

@@ -66,8 +66,11 @@ def test_the_server_has_no_room(built: BuiltImage, tmp_path: Path, monkeypatch: 
 
 def test_a_build_needs_no_more_than_is_said(built: BuiltImage) -> None:
     newest = max(paths.STAGES.glob("amd64-*"), key=lambda place: place.stat().st_mtime)
-    parts = (newest, *paths.STAGES.glob("python-*"), paths.DOWNLOADS, paths.BUILD / "uv")
-    taken = sum(_megabytes(part) for part in parts) + sum(image["size"] for image in built.result["images"]) / 1e6
+    base = max(_megabytes(tree) for tree in paths.STAGES.glob("python-*"))  # other tests build on other bases, too
+    parts = (newest, paths.DOWNLOADS, paths.BUILD / "uv")
+    taken = (
+        base + sum(_megabytes(part) for part in parts) + sum(image["size"] for image in built.result["images"]) / 1e6
+    )
     assert room.BUILD / 2 < taken < room.BUILD
     assert built.archive.stat().st_size / 1e6 < room.DIST
     readme = (paths.ROOT / "README.md").read_text()

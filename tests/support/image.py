@@ -18,6 +18,7 @@ from builder.image import unpack
 from tests.support.process import NotInstalled
 
 TAG = "llama-stack-under-test:1"
+UNPACKED = paths.BUILD / "unpacked"  # of this clone, also where a test has moved the folder for its own use
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,9 @@ class BuiltImage:
     @cached_property
     def root(self) -> Path:
         """The image's file tree on disk."""
-        folder = paths.BUILD / "unpacked"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "lock"):  # other workers want it too
-            return unpack.archive(self.archive, folder)
+        UNPACKED.mkdir(parents=True, exist_ok=True)
+        with FileLock(UNPACKED / "lock"):  # other workers want it too
+            return unpack.archive(self.archive, UNPACKED)
 
     @cached_property
     def config(self) -> dict[str, Any]:
