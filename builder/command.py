@@ -40,7 +40,7 @@ def run(
     except OSError as problem:
         raise KitError(f"{failure}: {words[0]} cannot be run: {problem.strerror}") from problem
     if started.returncode and room.is_missing(said + output):
-        raise NoRoomError(f"{failure}: a disk is full\n{last_lines(said or output)}", "make room there")
+        raise NoRoomError(f"{failure}: a disk is full\n{last_lines(said or output, 1)}", "make room there")
     if started.returncode:
         raise error(f"{failure}:\n{last_lines(said or output)}", advice)
     return str(output)
@@ -53,11 +53,11 @@ def run_uv(
     error: type[KitError] = KitError,
     advice: str = "",
     stdin: str = "",
+    extra_indexes: bool = True,
 ) -> str:
     """`run` uv, the one of this environment whatever is on PATH, with the network settings that pip and uv share."""
-    return run(
-        [uv(), *arguments], failure=failure, error=error, advice=advice, stdin=stdin, environment=network.for_uv()
-    )
+    environment = network.for_uv(extra_indexes=extra_indexes)
+    return run([uv(), *arguments], failure=failure, error=error, advice=advice, stdin=stdin, environment=environment)
 
 
 def last_lines(text: str, count: int = 25) -> str:

@@ -41,11 +41,18 @@ _DEFAULT_INDEX_IN_TOML = re.compile(
 )
 
 
-def for_uv(environment: Mapping[str, str] = os.environ) -> Dict[str, str]:
+def has_extra_indexes() -> bool:
+    """Whether pip is told of places besides its index."""
+    told = pip().settings
+    return bool(told.get("extra-index-url") or told.get("find-links"))
+
+
+def for_uv(environment: Mapping[str, str] = os.environ, *, extra_indexes: bool = True) -> Dict[str, str]:
     """The variables that uv needs beside `environment` to know what pip knows.
 
     Indexes are taken from pip unless uv has a default index of its own. Extra indexes of pip's are searched as pip
-    does, for the best version in all of them: uv alone would take the first that has the package.
+    does, for the best version in all of them: uv alone would take the first that has the package. Without
+    `extra_indexes` they, and pip's folders of wheels, are left out.
     """
     told = pip().settings
     found = {}
@@ -53,11 +60,11 @@ def for_uv(environment: Mapping[str, str] = os.environ) -> Dict[str, str]:
         found["UV_DEFAULT_INDEX"] = told.get("index-url", "")
         found["UV_NO_INDEX"] = told.get("no-index", "")
         extra = told.get("extra-index-url", "").split()
-        if extra:
+        if extra and extra_indexes:
             found["UV_INDEX"] = " ".join([*environment.get("UV_INDEX", "").split(), *extra])
             found["UV_INDEX_STRATEGY"] = environment.get("UV_INDEX_STRATEGY", "unsafe-best-match")
         links = [link for link in told.get("find-links", "").split() if _is_there(link)]
-        if links:
+        if links and extra_indexes:
             found["UV_FIND_LINKS"] = ",".join([*environment.get("UV_FIND_LINKS", "").split(","), *links]).strip(",")
     hosts = told.get("trusted-host", "").split()
     if hosts:

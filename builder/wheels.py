@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from builder import command, image_lock, paths, progress, records
+from builder import command, image_lock, network, paths, progress, records
 from builder.base import Base
 from builder.errors import KitError, UnreachableError
 from builder.image_lock import Lock
@@ -76,6 +76,8 @@ def _build_settings() -> list[str | Path]:
 
 
 def _install(words: list[str | Path]) -> None:
+    if network.has_extra_indexes() and _installs_from_the_index_alone(words):
+        return
     try:
         command.run_uv(words, failure="the wheels could not be staged", error=UnreachableError)
     except UnreachableError as error:
@@ -86,6 +88,19 @@ def _install(words: list[str | Path]) -> None:
             ) from error
         if not _install_from_cache(words):
             raise UnreachableError(error.message, "check index, proxy and CA in your pip and uv settings") from error
+
+
+def _installs_from_the_index_alone(words: list[str | Path]) -> bool:
+    """Install without extra indexes, if that will do.
+
+    A release may have several wheels that fit, all of them locked, and an extra index only the worst. The image shall
+    not depend on who has such an index.
+    """
+    try:
+        command.run_uv(words, failure="the index does not have all", error=UnreachableError, extra_indexes=False)
+    except UnreachableError:
+        return False
+    return True
 
 
 def _install_from_cache(words: list[str | Path]) -> bool:

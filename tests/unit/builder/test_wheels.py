@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from builder import command, platforms, records, wheels
+from builder import command, network, platforms, records, wheels
 from builder.debian.debian_base import DebianBase
 from builder.errors import KitError, UnreachableError
 from builder.image_lock import Lock
@@ -164,3 +164,29 @@ def test_a_file_that_is_missing_is_a_changed_one(tmp_path: Path, installed: Path
     (installed / "demo" / "fast.so").unlink()
     (changed,) = records.changed_files(installed)
     assert (changed.package, changed.path, changed.found) == ("demo", "demo/fast.so", "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "has_all", "asked"),
+    [
+        ({}, True, [True]),
+        ({"extra-index-url": "file:///extra"}, True, [False]),
+        ({"find-links": "/wheels"}, True, [False]),
+        ({"extra-index-url": "file:///extra"}, False, [False, True]),
+    ],
+)
+def test_an_extra_index_is_asked_for_what_the_index_lacks_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], has_all: bool, asked: list[bool]
+) -> None:
+    calls: list[bool] = []
+
+    def run_uv(words: list[Any], *, extra_indexes: bool = True, **_: object) -> str:
+        calls.append(extra_indexes)
+        if not (has_all or extra_indexes):
+            raise UnreachableError("not there")
+        return ""
+
+    monkeypatch.setattr(network, "pip", lambda: network.Pip(["pip"], settings))
+    monkeypatch.setattr(command, "run_uv", run_uv)
+    wheels._install(["pip", "install"])
+    assert calls == asked
