@@ -97,7 +97,7 @@ def _installs_from_the_index_alone(words: list[str | Path]) -> bool:
     not depend on who has such an index.
     """
     try:
-        command.run_uv(words, failure="the index does not have all", error=UnreachableError, extra_indexes=False)
+        command.run_uv(words, failure="the wheels could not be staged", error=UnreachableError, extra_indexes=False)
     except UnreachableError:
         return False
     return True
