@@ -15,6 +15,8 @@ from tests.support.image import TAG, BuiltImage
 from tests.support.process import LOOPBACK
 
 BUILD = (sys.executable, "build.py", "--tag", TAG, "--no-load")
+ENDED = "llama-stack-ended:1"
+"""A name of its own: other tests load the same image into the same engine."""
 
 
 def _end(build: subprocess.Popen[str], clone: Path, moment: Callable[[], object]) -> None:
@@ -92,10 +94,11 @@ def test_no_container_is_left(built: BuiltImage, docker_engine: DockerEngine, tm
         return [container["Id"] for container in found if state in (None, container["State"])]
 
     for moment in (new, lambda: new("running")):
-        build = session.start([*BUILD[:-1], "--output", "dist/image.tar"], clone, {"DOCKER_HOST": docker_engine.host})
+        words = [sys.executable, "build.py", "--tag", ENDED, "--output", "dist/image.tar"]
+        build = session.start(words, clone, {"DOCKER_HOST": docker_engine.host})
         _end(build, clone, moment)
         assert new() == []
-        assert not docker_engine.client.images.list(TAG), "an image that was not verified"
+        assert not docker_engine.client.images.list(ENDED), "an image that was not verified"
 
     again = image.build(clone, clone / "again.tar", environment={"DOCKER_HOST": docker_engine.host}, load=True)
     assert again.digest == built.digest
