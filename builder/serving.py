@@ -58,7 +58,7 @@ def _run_sandbox(options: "Options", state: Path) -> None:
     if not archive.is_file():
         raise UsageError(f"{paths.shown(archive)} is not there", f"build it first: python build.py --tag {options.tag}")
     written.of_tag(archive, options.tag)
-    root = trees.of(archive, BlobStore(paths.BLOBS))
+    root = trees.tree_of(archive, BlobStore(paths.BLOBS))
     program = [*payload.ENTRYPOINT, "--port", str(options.port)]
     command = sandbox.command(
         root, program, environment={**unpack.environment(archive), **options.environment}, data=state

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from builder import layering, manifest, paths, platforms, progress, provider_types, stage, variant
 from builder.base import Base
-from builder.base_image import image_base as base_image
+from builder.base_image import image_base
 from builder.debian import debian_base
 from builder.errors import BaseImageError, cannot_write
 from builder.image.layers import BlobStore
@@ -98,9 +98,9 @@ def _compiler(source: BaseSource, store: BlobStore, bases: Mapping[Platform, Bas
 def _base(source: BaseSource, store: BlobStore, platform: Platform) -> Base:
     if source.image:
         with progress.step("base", str(source.image)) as step:
-            image_base = base_image.prepare(source.image, platform, store, plain_http=source.plain_http)
-            step.detail = f"{image_base.summary} for {platform.name}"
-        return image_base
+            prepared = image_base.prepare(source.image, platform, store, plain_http=source.plain_http)
+            step.detail = f"{prepared.summary} for {platform.name}"
+        return prepared
     with progress.step("base", "Debian packages") as step:
         debian = debian_base.prepare(platform, source.debian_mirror, locked=source.locked)
         step.detail = f"{debian.summary} for {platform.name}"

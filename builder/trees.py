@@ -25,7 +25,7 @@ def remember(image: Image, staged: Stage) -> None:
     paths.write_whole(_note(image.config_digest.partition(":")[2]), note)
 
 
-def of(archive: Path, store: BlobStore) -> Path:
+def tree_of(archive: Path, store: BlobStore) -> Path:
     """The root of the archived image's tree. Raises UserFileError if it is no archive."""
     for name in ("served", "unpacked"):
         if (root := unpack.root_of(archive, paths.BUILD / name)).is_dir():

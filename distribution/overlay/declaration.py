@@ -92,7 +92,7 @@ def changed_modules() -> dict[str, list[Change]]:
 
 
 def all_changes() -> Iterator[Change]:
-    """Yield all changes, by subject and in the order of their declaration."""
+    """Yield all changes, by the module that they change and in the order of their declaration."""
     for _, changes in sorted(changed_modules().items()):
         yield from changes
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from distribution.overlay.declaration import change
 from distribution.upstream.shipped import shipped_module
+from distribution.verification.expansion import DISABLED
 
 OWN_MODULES = Path(__file__).resolve().parents[2] / "providers" / "registry"
-DISABLED = "__disabled__"
 
 
 @change(

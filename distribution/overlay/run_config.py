@@ -4,8 +4,7 @@ import os
 from typing import Any
 
 from distribution.overlay.declaration import change
-
-DISABLED = "__disabled__"
+from distribution.verification.expansion import DISABLED
 
 
 @change(

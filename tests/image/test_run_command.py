@@ -88,7 +88,7 @@ def test_what_is_served_then_is_what_the_layers_hold(
         (tmp_path / name).symlink_to(paths.BUILD / name)
     store = BlobStore(paths.BLOBS)
     monkeypatch.setattr(paths, "BUILD", tmp_path)
-    linked, unpacked = trees.of(built.archive, store), built.root
+    linked, unpacked = trees.tree_of(built.archive, store), built.root
     assert linked.parent.name == "served"
     assert _names(linked) == _names(unpacked)
     for name in _names(unpacked):

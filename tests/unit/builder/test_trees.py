@@ -52,11 +52,11 @@ EXPECTED = {"usr/lib/wheel.py": b"wheel", "data/a": b"a", CONFIG: b"mine"}
 
 
 def test_a_stage_is_linked_with_the_images_own_config(built: Built, capsys: pytest.CaptureFixture[str]) -> None:
-    root = trees.of(built.archive, built.store)
+    root = trees.tree_of(built.archive, built.store)
     assert _files(root) == EXPECTED
     assert (root / "usr/lib/wheel.py").samefile(built.stage / "usr/lib/wheel.py")
     assert (built.stage / CONFIG).read_bytes() == b"another"
-    assert trees.of(built.archive, built.store) == root
+    assert trees.tree_of(built.archive, built.store) == root
     assert capsys.readouterr().err == ""
 
 
@@ -65,9 +65,9 @@ def test_without_its_stage_it_is_unpacked_once(
     built: Built, own_build_folder: Path, capsys: pytest.CaptureFixture[str], lost: str
 ) -> None:
     (own_build_folder / lost).rename(own_build_folder / "lost")
-    root = trees.of(built.archive, built.store)
+    root = trees.tree_of(built.archive, built.store)
     assert _files(root) == EXPECTED
     assert "unpacking" in capsys.readouterr().err
-    assert trees.of(built.archive, built.store) == root
+    assert trees.tree_of(built.archive, built.store) == root
     assert capsys.readouterr().err == ""
     assert not list((own_build_folder / "served").glob("*"))
