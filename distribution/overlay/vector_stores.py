@@ -28,6 +28,12 @@ ROUTER = "llama_stack.core.routers.vector_io:VectorIORouter"
 COLLECTION_NOT_FOUND = 100
 """Milvus's code."""
 
+MADE_BY_ANOTHER = ("already exists", "File exists")
+"""What Milvus, and Milvus Lite, say of a collection that another request has made or is making."""
+
+WAITS_FOR_A_COLLECTION = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between the attempts to add chunks to a collection that another request is making."""
+
 AsyncFunction = Callable[..., Awaitable[Any]]
 Record = dict[str, Any]
 
@@ -84,6 +90,29 @@ def delete_chunks(original: AsyncFunction) -> AsyncFunction:
             cursor.execute(f"DELETE FROM {self.table_name} WHERE id = ANY(%s)", (ids,))  # noqa: S608
 
     return delete_chunks
+
+
+@change(
+    "llama_stack.providers.remote.vector_io.milvus.milvus:MilvusIndex.add_chunks",
+    takes=("self", "chunks", "embeddings"),
+    why="Of two requests that bring a store's first chunks at once, one fails at the collection that the other makes.",
+)
+def add_chunks(original: AsyncFunction) -> AsyncFunction:
+    from pymilvus import MilvusException
+
+    async def add_chunks(self: Any, chunks: list[Any], embeddings: Any) -> None:
+        for seconds in WAITS_FOR_A_COLLECTION:
+            try:
+                await original(self, chunks, embeddings)
+            except MilvusException as error:
+                if not any(text in error.message for text in MADE_BY_ANOTHER):
+                    raise
+                await asyncio.sleep(seconds)
+            else:
+                return
+        await original(self, chunks, embeddings)
+
+    return add_chunks
 
 
 @change(
