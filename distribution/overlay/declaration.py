@@ -44,6 +44,8 @@ class Change:
     """Upstream's issue or pull request."""
     fixed_in: str = ""
     """The first version whose code does not have the defect, read there; empty where none up to ogx 1.5.0 is known."""
+    advisory: str = ""
+    """The name of the advisory that it mends, in part or whole; empty for what is no hole in security."""
 
     @property
     def module(self) -> str:
@@ -74,11 +76,12 @@ def change(
     adds: bool = False,
     reference: str = "",
     fixed_in: str = "",
+    advisory: str = "",
 ) -> Callable[[Make], Make]:
     """Declare a change. Several of one target are made in the order in which they are declared."""
 
     def declare(make: Make) -> Make:
-        one = Change(target, why, make, takes, adds, reference, fixed_in)
+        one = Change(target, why, make, takes, adds, reference, fixed_in, advisory)
         _declared.setdefault(one.module, []).append(one)
         return make
 

@@ -1,20 +1,12 @@
-"""The image is built once for all tests here."""
+"""Programs of the image, and its verdict."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
 from builder import paths
-from tests.support import image, sharing
 from tests.support.image import BuiltImage
-
-
-@pytest.fixture(scope="session")
-def built(for_all_workers: Path) -> BuiltImage:
-    """The image of this clone, built and verified without an engine."""
-    return sharing.once(for_all_workers, "image", lambda: image.build(paths.ROOT, for_all_workers / "image.tar"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
-"""The servers of this package as fixtures, one of each for a worker.
+"""The servers of this package and the built image as fixtures, one of each for a worker.
 
-There is one for all workers of what is slow to start, and of engines: two would give out the same addresses.
+There is one for all workers of what is slow to make, and of engines: two would give out the same addresses.
 
 A server whose parts are missing skips its tests and says which command installs them.
 """
@@ -13,16 +13,18 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
+from builder import paths
 from tests.support import docker_engine as docker_engine_server
+from tests.support import image, sharing
 from tests.support import milvus as milvus_server
 from tests.support import podman as podman_server
 from tests.support import postgres as postgres_server
 from tests.support import redis as redis_service
 from tests.support import registry as registry_server
 from tests.support import s3 as s3_service
-from tests.support import sharing
 from tests.support import vllm as vllm_server
 from tests.support.docker_engine import DockerEngine
+from tests.support.image import BuiltImage
 from tests.support.milvus import Milvus
 from tests.support.podman import Podman
 from tests.support.postgres import Postgres
@@ -40,6 +42,12 @@ def for_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "for-all-workers"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def built(for_all_workers: Path) -> BuiltImage:
+    """The image of this clone, built and verified without an engine."""
+    return sharing.once(for_all_workers, "image", lambda: image.build(paths.ROOT, for_all_workers / "image.tar"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Attacks on the built image that fail: one test for each advisory and each kind of attack."""
