@@ -36,7 +36,7 @@ def code(site_packages: str) -> Iterator[Entry]:
         for entry in entries.below(paths.ROOT, package):
             if entry.kind is Kind.DIRECTORY and not entry.path.endswith("__pycache__"):
                 yield entries.directory(f"{HOME}/{entry.path}")
-            elif entry.path.endswith(".py"):
+            elif entry.path.endswith((".py", "/advisories.yaml")):
                 yield entries.file(f"{HOME}/{entry.path}", entry.content)
     relative = os.path.relpath(f"/{HOME}", f"/{site_packages}")  # also right in a tree that lies elsewhere
     yield entries.file(f"{site_packages}/{PATH_FILE}", f"{relative}\nimport distribution.hooks\n".encode())

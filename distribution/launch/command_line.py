@@ -20,6 +20,7 @@ Serve a Llama Stack distribution.
   IMAGE /etc/llama-stack/run.yaml    serve this one
   IMAGE verify [...]                 say everything that is wrong with a run config (verify --help)
   IMAGE providers [--json]           list the providers this image ships
+  IMAGE advisories [--json]          list the security defects of llama-stack that this image mends
   IMAGE llama ...                    llama-stack's own command line
   IMAGE PROGRAM ...                  run another program, as in `sh` or `python -c ...`
 """
@@ -117,10 +118,26 @@ def _list_providers(arguments: Sequence[str]) -> int:
     return OK
 
 
+def _list_advisories(arguments: Sequence[str]) -> int:
+    from distribution.upstream import advisories
+
+    description = "List what was found insecure in this llama-stack, and what the image does about each."
+    parser = argparse.ArgumentParser(prog="IMAGE advisories", description=description)
+    parser.add_argument("--json", action="store_true", help="as a JSON list")
+    options = parser.parse_args(arguments)
+    found = advisories.advisories()
+    print(advisories.as_json(found) if options.json else advisories.as_text(found))
+    return OK
+
+
 def _verify(arguments: Sequence[str]) -> int:
     from distribution.launch import verify_command
 
     return verify_command.run(arguments)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"verify": _verify, "providers": _list_providers}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "verify": _verify,
+    "providers": _list_providers,
+    "advisories": _list_advisories,
+}

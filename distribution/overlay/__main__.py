@@ -19,9 +19,9 @@ ogx 1.0.0 to 1.5.0, its new name. Where nothing is said none is known.
 
 def page() -> str:
     """Return the page in Markdown: a section a subject, an entry for each reason."""
-    by_subject: dict[str, dict[tuple[str, str, str], list[Change]]] = defaultdict(lambda: defaultdict(list))
+    by_subject: dict[str, dict[tuple[str, str, str, str], list[Change]]] = defaultdict(lambda: defaultdict(list))
     for one in all_changes():
-        by_subject[one.subject][one.why, one.reference, one.fixed_in].append(one)
+        by_subject[one.subject][one.why, one.reference, one.fixed_in, one.advisory].append(one)
     parts = [HEADING]
     for subject, reasons in sorted(by_subject.items()):
         parts += [f"## {subject}\n", f"{_first_line(subject)}\n"]
@@ -36,7 +36,9 @@ def _first_line(subject: str) -> str:
 def _entry(changes: list[Change]) -> str:
     one = changes[0]
     names = "\n".join(f"  `{change.target}`" + (" (new)" if change.adds else "") for change in changes)
-    history = [part for part in (one.reference, f"mended in {one.fixed_in}" if one.fixed_in else "") if part]
+    mended = f"mended in {one.fixed_in}" if one.fixed_in else ""
+    advisory = f"advisory {one.advisory}" if one.advisory else ""
+    history = [part for part in (one.reference, mended, advisory) if part]
     return f"* {one.why}" + (f" ({', '.join(history)})" if history else "") + f"\n\n{names}\n"
 
 

@@ -13,6 +13,7 @@ MOST_REPETITIONS = 10_000
     why="`query_config.query_generator_config.template` of a request to the RAG tool is rendered as a program: whoever "
     "reaches the port runs code in the server.",
     reference="llamastack/llama-stack#5549",
+    fixed_in="0.8.0",
     advisory="template-injection",
 )
 def template_in_a_sandbox(original: Any) -> Any:
