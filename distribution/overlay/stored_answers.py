@@ -27,6 +27,49 @@ change(
 
 
 @change(
+    "llama_stack.providers.utils.inference.inference_store:sqlstore_impl",
+    takes=("reference",),
+    why="Stored completions go to the table `chat_completions` whatever `storage.stores.inference.table_name` says: "
+    "two distributions in one database have theirs in common. A database with that table goes on with it.",
+    reference="llamastack/llama-stack#4371, #4372",
+    fixed_in="0.3.5",
+    advisory="stored-completions-in-common",
+)
+def store_with_its_table(original: Any) -> Any:
+    def sqlstore_impl(reference: Any) -> Any:
+        return CompletionsTable(original(reference), reference.table_name)
+
+    return sqlstore_impl
+
+
+class CompletionsTable:
+    """An SQL store of upstream's, with the table that upstream calls `chat_completions` under its configured name."""
+
+    def __init__(self, store: Any, name: str) -> None:
+        self.store = store
+        self.name = name
+        self.config = store.config
+
+    async def create_table(self, table: str, schema: Any) -> None:
+        """Create the table, unless the database has one of upstream's name, which then is the table."""
+        from sqlalchemy import inspect
+
+        async with self.store.create_engine().begin() as connection:
+            if await connection.run_sync(lambda sync: inspect(sync).has_table(table)):
+                self.name = table
+        await self.store.create_table(self.name, schema)
+
+    def __getattr__(self, method: str) -> Any:
+        """Return a method of the store, whose first parameter is the table's name in all of them."""
+        original = getattr(self.store, method)
+
+        def with_its_table(table: str, *arguments: Any, **options: Any) -> Any:
+            return original(self.name, *arguments, **options)
+
+        return with_its_table
+
+
+@change(
     "llama_stack.core.routers.inference:OpenAIChoiceLogprobs",
     why="Streamed log probabilities come as the OpenAI client's objects, which upstream's model refuses when the "
     "completion is put together to be stored: the stream ends with an error.",
