@@ -14,6 +14,7 @@ from llama_stack.core.storage.datatypes import SqliteSqlStoreConfig
 from llama_stack.providers.utils.sqlstore.api import ColumnDefinition, ColumnType
 from llama_stack.providers.utils.sqlstore.authorized_sqlstore import AuthorizedSqlStore
 from llama_stack.providers.utils.sqlstore.sqlalchemy_sqlstore import SqlAlchemySqlStoreImpl
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 ALICE = User("alice", {"teams": ["red"]})
 RITA = User("rita", {"teams": ["red"]})
@@ -28,15 +29,30 @@ TEAMS_READ = [
 ]
 
 
+class Rows(SqlAlchemySqlStoreImpl):
+    """A store whose connections can be closed; llama-stack's keeps no hold of some."""
+
+    def __init__(self, config: SqliteSqlStoreConfig) -> None:
+        self.engines: list[AsyncEngine] = []
+        super().__init__(config)
+
+    def create_engine(self) -> AsyncEngine:
+        self.engines.append(super().create_engine())
+        return self.engines[-1]
+
+
 def run(tmp_path: Path, policy: list[AccessRule], work: Callable[[AuthorizedSqlStore], Awaitable[None]]) -> None:
     """Do something with an empty table `things`."""
 
     async def with_table() -> None:
-        store = AuthorizedSqlStore(SqlAlchemySqlStoreImpl(SqliteSqlStoreConfig(db_path=str(tmp_path / "db"))), policy)
+        rows = Rows(SqliteSqlStoreConfig(db_path=str(tmp_path / "db")))
+        store = AuthorizedSqlStore(rows, policy)
         await store.create_table(
             "things", {"id": ColumnDefinition(type=ColumnType.STRING, primary_key=True), "at": ColumnType.INTEGER}
         )
         await work(store)
+        for engine in rows.engines:
+            await engine.dispose()
 
     asyncio.run(with_table())
 
