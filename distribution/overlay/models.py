@@ -21,11 +21,15 @@ def update_registered_models(original: Any) -> Any:
             for model in await self.get_all_with_type("model")
             if model.provider_id == provider_id
         }
-        by_users = {model.provider_resource_id for model in known.values() if model.source == source.via_register_api}
+        by_operator = {
+            model.provider_resource_id
+            for model in known.values()
+            if model.source == source.via_register_api and model.owner is None
+        }
         listed = {
             model.identifier: model
             for model in (_listed(provider_id, model) for model in models)
-            if model.provider_resource_id not in by_users
+            if model.provider_resource_id not in by_operator
         }
         for identifier, model in known.items():
             gone_or_changed = listed.get(identifier) != model

@@ -27,9 +27,10 @@ from sqlalchemy import (
     update,
 )
 
+from providers.access.records import Owner
 from providers.files.database import Database
 from providers.files.errors import UploadGivenUp
-from providers.files.records import FileRecord, Owner
+from providers.files.records import FileRecord
 from providers.files.tables import NEVER, Tables
 
 _WRITING = "writing"
@@ -112,16 +113,19 @@ class Catalog:
         return rows[0] if rows else None
 
     async def walk(
-        self, *, newest_first: bool, after: FileRecord | None, purpose: str | None, only_public: bool
+        self, *, newest_first: bool, after: FileRecord | None, purpose: str | None, only_of: str | None
     ) -> AsyncGenerator[FileRecord]:
-        """Go through the files that have not expired, by time and then by id, from the one ``after`` on."""
+        """Go through the files that have not expired, by time and then by id, from the one ``after`` on.
+
+        Those that one user owns, or nobody (""), or all.
+        """
         place = tuple_(self._files.c.created_at, self._files.c.id)
         direction = [column.desc() if newest_first else column for column in place.clauses]
         conditions = [self._is_current()]
         if purpose:
             conditions.append(self._files.c.purpose == purpose)
-        if only_public:
-            conditions.append(func.coalesce(self._files.c.owner_principal, "") == "")
+        if only_of is not None:
+            conditions.append(func.coalesce(self._files.c.owner_principal, "") == only_of)
         while True:
             reached = []
             if after:

@@ -18,8 +18,8 @@ from llama_stack.core.access_control.datatypes import AccessRule
 from llama_stack.providers.datatypes import HealthResponse, HealthStatus
 from llama_stack.providers.utils.files.form_data import parse_expires_after
 
+from providers.access.records import Access
 from providers.files import content_disposition
-from providers.files.access import AccessControl
 from providers.files.catalog import Catalog
 from providers.files.config import FilesConfig
 from providers.files.database import Database
@@ -66,7 +66,8 @@ class FilesProvider(Files):
             max_file_bytes=config.max_file_bytes,
             abandoned_after_secs=config.abandoned_after_secs,
         )
-        access = AccessControl(policy, config.metadata_store.table_name)
+        # Named as llama-stack names the files of its own providers in an access policy.
+        access = Access(policy, f"sql_record::{config.metadata_store.table_name}")
         self.service = FileService(self._storage, access, config.ttl_secs)
 
     async def initialize(self) -> None:

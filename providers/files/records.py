@@ -2,17 +2,7 @@
 
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True)
-class Owner:
-    """Who uploaded a file; without authentication that is nobody."""
-
-    principal: str = ""
-    attributes: dict[str, list[str]] | None = None
-
-    def is_nobody(self) -> bool:
-        """Whether the file was uploaded without authentication."""
-        return not self.principal and not self.attributes
+from providers.access.records import Owner
 
 
 @dataclass(frozen=True)

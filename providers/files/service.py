@@ -7,7 +7,7 @@ from llama_stack.apis.common.errors import ResourceNotFoundError
 from llama_stack.apis.files import ExpiresAfter, OpenAIFilePurpose
 from pydantic import BaseModel
 
-from providers.files.access import AccessControl
+from providers.access.records import Access
 from providers.files.checked_reader import CheckedReader
 from providers.files.errors import ObjectMissing
 from providers.files.records import FileRecord
@@ -37,7 +37,7 @@ class Page:
 class FileService:
     """What a request may ask for; the user is the one of the current context."""
 
-    def __init__(self, storage: FileStorage, access: AccessControl, ttl_secs: int | None) -> None:
+    def __init__(self, storage: FileStorage, access: Access, ttl_secs: int | None) -> None:
         self.storage = storage
         self._access = access
         self._ttl_secs = ttl_secs
@@ -45,11 +45,14 @@ class FileService:
     async def add(
         self, filename: str | None, content: AsyncIterator[bytes], fields: Callable[[], UploadFields]
     ) -> FileRecord:
-        """Store a file; ``fields`` is called once its content was read."""
+        """Store a file; ``fields`` is called once its content was read.
+
+        Raises ``AccessDeniedError`` if the user may not make any.
+        """
         name = filename or _UNNAMED
         if "\0" in name:
             raise ValueError("a file name cannot contain NUL")
-        owner = self._access.owner()
+        owner = self._access.require_create()
 
         def describe() -> Description:
             upload = fields()
@@ -60,7 +63,7 @@ class FileService:
     async def find(self, file_id: str) -> FileRecord:
         """Return a file; raises ``ResourceNotFoundError``, also for one the user may not see."""
         file = await self.storage.catalog.get(file_id)
-        if file is None or not self._access.may_read(file):
+        if file is None or not self._may_read(file):
             raise _not_found(file_id)
         return file
 
@@ -71,10 +74,10 @@ class FileService:
             newest_first=newest_first,
             after=await self.find(after) if after else None,
             purpose=purpose,
-            only_public=self._access.only_public(),
+            only_of=self._access.only_of(),
         )
         async for file in candidates:
-            if not self._access.may_read(file):
+            if not self._may_read(file):
                 continue
             if len(files) == limit:
                 return Page(files, has_more=True)
@@ -84,7 +87,7 @@ class FileService:
     async def remove(self, file_id: str) -> None:
         """Remove a file; raises ``ResourceNotFoundError`` or ``AccessDeniedError``."""
         file = await self.find(file_id)
-        self._access.require_delete(file)
+        self._access.require("delete", file.id, file.owner)
         if not await self.storage.remove(file_id):
             raise _not_found(file_id)
 
@@ -101,6 +104,9 @@ class FileService:
             return await self.storage.read_whole(file)
         except ObjectMissing as error:
             raise _not_found(file.id) from error
+
+    def _may_read(self, file: FileRecord) -> bool:
+        return self._access.may("read", file.id, file.owner)
 
     def _lifetime_secs(self, upload: UploadFields) -> int | None:
         if upload.expires_after:

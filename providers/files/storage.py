@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from llama_stack.core.id_generation import generate_object_id
 from llama_stack.log import get_logger
 
+from providers.access.records import Owner
 from providers.files.catalog import Catalog
 from providers.files.checked_reader import CheckedReader
 from providers.files.errors import FileDamaged, FileTooLarge, ObjectMissing, UploadGivenUp
 from providers.files.objects import ObjectStore, ObjectWriter
-from providers.files.records import FileRecord, Owner
+from providers.files.records import FileRecord
 
 log = get_logger(name=__name__, category="files")
 

@@ -1,12 +1,15 @@
 """The prompts API on a library of prompts that lives in threads of its own."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from llama_stack.apis.prompts import ListPromptsResponse, Prompt, Prompts
+from llama_stack.core.access_control.datatypes import AccessRule
 from llama_stack.providers.datatypes import HealthResponse, HealthStatus
 
+from providers.access.records import Access
 from providers.prompts.config import PromptsConfig
 from providers.prompts.library import PromptLibrary
 from providers.stores import open_store
@@ -21,9 +24,9 @@ class PromptsProvider(Prompts):
     llama-stack initializes providers in another loop than the one that serves.
     """
 
-    def __init__(self, config: PromptsConfig) -> None:
+    def __init__(self, config: PromptsConfig, policy: list[AccessRule]) -> None:
         self._store = open_store(config.persistence)
-        self._library = PromptLibrary(self._store)
+        self._library = PromptLibrary(self._store, Access(policy, "prompt"))
         self._threads = ThreadPoolExecutor(self._store.parallel, thread_name_prefix="prompts")
 
     async def initialize(self) -> None:
@@ -47,7 +50,7 @@ class PromptsProvider(Prompts):
         return HealthResponse(status=HealthStatus.OK)
 
     async def list_prompts(self) -> ListPromptsResponse:
-        """Return the default version of every prompt."""
+        """Return the default version of every prompt that the user may see."""
         return ListPromptsResponse(data=await self._run(self._library.defaults))
 
     async def list_prompt_versions(self, prompt_id: str) -> ListPromptsResponse:
@@ -82,4 +85,7 @@ class PromptsProvider(Prompts):
         return await self._run(self._library.set_default, prompt_id, version)
 
     async def _run[**P, R](self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        request = contextvars.copy_context()  # which says who the user is
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: request.run(work, *args, **kwargs)
+        )

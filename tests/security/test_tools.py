@@ -37,7 +37,7 @@ def _query(http: httpx.Client, name: str) -> httpx.Response:
     return http.post("/v1/tool-runtime/invoke", json={"tool_name": name, "kwargs": {"query": "a secret"}})
 
 
-@pytest.mark.advisory("tool-hijack")
+@pytest.mark.advisory("tools-taken-over")
 @pytest.mark.parametrize("name", ["web_search", "knowledge_search", "insert_into_memory"])
 @pytest.mark.parametrize("user", ["alice", "mallory"])
 def test_a_users_server_does_not_get_calls_of_the_operators_tools(
@@ -47,7 +47,7 @@ def test_a_users_server_does_not_get_calls_of_the_operators_tools(
     assert mallorys.calls == []
 
 
-@pytest.mark.advisory("tool-hijack")
+@pytest.mark.advisory("tools-taken-over")
 def test_queries_of_documents_stay_here(guarded: Served, mallory: httpx.Client, mallorys: McpServer) -> None:
     body = {"content": "a secret", "vector_store_ids": ["vs_none"]}
     guarded.http_as("alice").post("/v1/tool-runtime/rag-tool/query", json=body)

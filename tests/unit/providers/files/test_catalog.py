@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import column, insert, select, update
 from sqlalchemy import table as table_clause
 
+from providers.access.records import Owner
 from providers.files import catalog as catalog_module
 from providers.files.catalog import Catalog
 from providers.files.errors import UploadGivenUp
-from providers.files.records import FileRecord, Owner
+from providers.files.records import FileRecord
 from tests.unit.providers.files.conftest import Shelf, file_record
 
 # Seconds in which no test comes.
@@ -30,10 +31,10 @@ async def walk(
     newest_first: bool = False,
     after: FileRecord | None = None,
     purpose: str | None = None,
-    only_public: bool = False,
+    only_of: str | None = None,
 ) -> list[str]:
     """The ids of a walk."""
-    return await ids_of(catalog.walk(newest_first=newest_first, after=after, purpose=purpose, only_public=only_public))
+    return await ids_of(catalog.walk(newest_first=newest_first, after=after, purpose=purpose, only_of=only_of))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_a_walk_goes_by_time_and_then_by_id(shelf: Shelf, monkeypatch: pytest.Mo
         assert await walk(shelf.catalog, after=FILES[0]) == ["file-e", "file-c"]
         assert await walk(shelf.catalog, after=FILES[0], newest_first=True) == ["file-a", "file-d"]
         assert await walk(shelf.catalog, purpose="batch") == ["file-b"]
-        assert await walk(shelf.catalog, only_public=True) == ["file-d", "file-b", "file-e", "file-c"]
+        assert await walk(shelf.catalog, only_of="") == ["file-d", "file-b", "file-e", "file-c"]
 
     shelf.run(use())
 

@@ -4,9 +4,10 @@ import pytest
 from llama_stack.apis.files import ExpiresAfter
 from sqlalchemy import text
 
+from providers.access.records import Owner
 from providers.files.catalog import Catalog
 from providers.files.migration import ORIGIN_TABLE, adopt
-from providers.files.records import FileRecord, Owner
+from providers.files.records import FileRecord
 from providers.files.tables import Tables
 from tests.unit.providers.files.conftest import Shelf, file_record
 
@@ -73,7 +74,7 @@ def test_only_files_whose_contents_are_here_are_taken_over(shelf: Shelf) -> None
         await create_origin(shelf, count=3)
         await adopt(shelf.database, shelf.tables, is_stored)
         await adopt(shelf.database, shelf.tables, is_stored)
-        files = shelf.catalog.walk(newest_first=False, after=None, purpose=None, only_public=False)
+        files = shelf.catalog.walk(newest_first=False, after=None, purpose=None, only_of=None)
         return [file.id async for file in files]
 
     assert shelf.run(use()) == ["file-1", "file-2"]
@@ -84,7 +85,7 @@ def test_many_files_are_taken_over(shelf: Shelf) -> None:
     async def use() -> int:
         await create_origin(shelf, count=1201)
         await take_over(shelf)
-        files = shelf.catalog.walk(newest_first=True, after=None, purpose=None, only_public=False)
+        files = shelf.catalog.walk(newest_first=True, after=None, purpose=None, only_of=None)
         return len([file async for file in files])
 
     assert shelf.run(use()) == 1201

@@ -12,18 +12,18 @@ from llama_stack.core.access_control.datatypes import AccessRule
 from llama_stack.core.datatypes import User
 from llama_stack.core.request_headers import request_provider_data_context
 
-from providers.files.access import AccessControl
+from providers.access.records import Access
 from providers.files.service import FileService, Page, UploadFields
 from tests.unit.providers.files.conftest import TABLE, Shelf
 
 ASSISTANTS, BATCH = OpenAIFilePurpose.ASSISTANTS, OpenAIFilePurpose.BATCH
 HOUR, MONTH = ExpiresAfter.MIN, ExpiresAfter.MAX
-READ_ONLY = AccessRule.model_validate({"permit": {"actions": ["read"]}})
+READ_ONLY = AccessRule.model_validate({"permit": {"actions": ["create", "read"]}})
 
 
 def service(shelf: Shelf, *rules: AccessRule, ttl_secs: int | None = None) -> FileService:
     """The files under some rules."""
-    return FileService(shelf.storage, AccessControl(list(rules), TABLE), ttl_secs)
+    return FileService(shelf.storage, Access(rules, f"sql_record::{TABLE}"), ttl_secs)
 
 
 @contextmanager
@@ -96,13 +96,13 @@ def test_pages_hold_what_the_user_may_see(shelf: Shelf) -> None:
             with request_of(principal):
                 stored.append(await files.find(await add(files, principal=principal)))
         stored.sort(key=lambda file: (file.created_at, file.id))
-        seen = [file.id for file in stored if file.owner.principal != "bob"]
+        seen = [file.id for file in stored if file.owner.principal == "alice"]
         with request_of("alice"):
             assert [file.id for file in (await page(files)).files] == seen
-            first = await page(files, limit=3)
-            assert (len(first.files), first.has_more) == (3, True)
+            first = await page(files, limit=2)
+            assert (len(first.files), first.has_more) == (2, True)
             rest = await page(files, after=first.files[-1].id, limit=1)
-            assert ([file.id for file in rest.files], rest.has_more) == (seen[3:], False)
+            assert ([file.id for file in rest.files], rest.has_more) == (seen[2:], False)
             assert await page(files, after=seen[-1]) == Page([], has_more=False)
 
     shelf.run(use())

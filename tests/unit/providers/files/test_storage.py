@@ -8,10 +8,11 @@ from typing import NoReturn
 
 import pytest
 
+from providers.access.records import Owner
 from providers.files.checked_reader import CheckedReader
 from providers.files.errors import FileDamaged, FileTooLarge, ObjectMissing, StorageError, UploadGivenUp
 from providers.files.local.directory import Directory
-from providers.files.records import FileRecord, Owner
+from providers.files.records import FileRecord
 from providers.files.storage import Description, FileStorage
 from tests.unit.providers.files.conftest import Shelf, file_record
 

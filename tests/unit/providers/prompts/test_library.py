@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from llama_stack.apis.common.errors import ConflictError
 from llama_stack.apis.prompts import Prompt
+from llama_stack.core.access_control.access_control import AccessDeniedError
+from llama_stack.core.access_control.datatypes import AccessRule
+from llama_stack.core.datatypes import User
+from llama_stack.core.request_headers import RequestProviderDataContext
 from llama_stack.core.storage.datatypes import SqliteKVStoreConfig
 
+from providers.access.records import Access
 from providers.prompts.library import PREFIX, PromptLibrary, PromptNotFoundError
 from providers.stores import Store
 from providers.stores.sqlite import SqliteStore
@@ -27,7 +32,7 @@ def store() -> Iterator[Store]:
 @pytest.fixture
 def library(store: Store) -> PromptLibrary:
     """The prompts in that store."""
-    return PromptLibrary(store)
+    return PromptLibrary(store, Access([], "prompt"))
 
 
 @pytest.fixture
@@ -187,3 +192,84 @@ def test_ids_are_those_of_upstream(library: PromptLibrary) -> None:
     prompt = library.create("one", [])
 
     assert Prompt.model_validate(prompt.model_dump()) == prompt
+
+
+ALICE, RITA, BOB = (
+    User(name, {"teams": [team]}) for name, team in [("alice", "red"), ("rita", "red"), ("bob", "blue")]
+)
+TEAMS_READ = [
+    AccessRule.model_validate(rule)
+    for rule in (
+        {"permit": {"actions": ["create", "read", "update", "delete"]}, "when": "user is owner"},
+        {"permit": {"actions": ["read"]}, "when": "user in owners teams"},
+    )
+]
+
+
+def every_use(library: PromptLibrary, prompt_id: str) -> list[Callable[[], object]]:
+    """Whatever can be done to a prompt of two versions."""
+    return [
+        lambda: library.get(prompt_id, None),
+        lambda: library.get(prompt_id, 2),
+        lambda: library.versions(prompt_id),
+        lambda: library.update(prompt_id, "mine", 2, [], set_as_default=True),
+        lambda: library.update(prompt_id, "mine", 1, [], set_as_default=True),
+        lambda: library.set_default(prompt_id, 1),
+        lambda: library.delete(prompt_id),
+    ]
+
+
+@pytest.mark.advisory("shared-by-default")
+@pytest.mark.parametrize("other", [RITA, BOB, None], ids=["of the team", "of another team", "nobody"])
+def test_a_prompt_is_its_owners_alone(library: PromptLibrary, other: User | None) -> None:
+    with RequestProviderDataContext({}, ALICE):
+        prompt_id = library.create("one", []).prompt_id
+        library.update(prompt_id, "two", 1, [], set_as_default=True)
+        before = library.versions(prompt_id)
+
+    with RequestProviderDataContext({}, other):
+        assert library.defaults() == []
+        for use, absent in zip(every_use(library, prompt_id), every_use(library, UNKNOWN), strict=True):
+            with pytest.raises(PromptNotFoundError) as told:
+                use()
+            with pytest.raises(PromptNotFoundError) as told_of_nothing:
+                absent()
+            assert str(told.value) == str(told_of_nothing.value).replace(UNKNOWN, prompt_id)
+
+    with RequestProviderDataContext({}, ALICE):
+        assert library.versions(prompt_id) == before
+        assert library.set_default(prompt_id, 1).version == 1
+        library.delete(prompt_id)
+
+
+def test_a_team_that_may_read_prompts_does_not_change_them(store: Store) -> None:
+    library = PromptLibrary(store, Access(TEAMS_READ, "prompt"))
+    with RequestProviderDataContext({}, ALICE):
+        prompt_id = library.create("one", []).prompt_id
+        library.update(prompt_id, "two", 1, [], set_as_default=True)
+
+    with RequestProviderDataContext({}, RITA):
+        assert library.defaults() == [library.get(prompt_id, None)]
+        assert len(library.versions(prompt_id)) == 2
+        for change in every_use(library, prompt_id)[3:]:
+            with pytest.raises(AccessDeniedError, match=f"prompt::{prompt_id}"):
+                change()
+    with RequestProviderDataContext({}, BOB), pytest.raises(PromptNotFoundError):
+        library.get(prompt_id, None)
+
+
+def test_a_prompt_older_than_authentication_is_for_nobody_but_a_policy(store: Store, prompt_id: str) -> None:
+    unowned = AccessRule.model_validate({"permit": {"actions": ["read"]}, "when": "resource is unowned"})
+    with RequestProviderDataContext({}, ALICE):
+        assert PromptLibrary(store, Access([], "prompt")).defaults() == []
+        assert PromptLibrary(store, Access([unowned], "prompt")).get(prompt_id, None).prompt == "two"
+    assert PromptLibrary(store, Access([], "prompt")).get(prompt_id, None).prompt == "two"
+
+
+def test_the_owner_stays_in_the_store(library: PromptLibrary, store: Store) -> None:
+    with RequestProviderDataContext({}, ALICE):
+        created = library.create("one", [])
+
+    stored = json.loads(store.get(f"{PREFIX}{created.prompt_id}:1") or "")
+    assert stored["owner"] == {"principal": "alice", "attributes": {"teams": ["red"]}}
+    assert "owner" not in created.model_dump()

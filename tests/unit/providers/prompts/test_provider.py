@@ -30,7 +30,7 @@ def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def provider(backend: Path) -> PromptsProvider:
     """A provider made in another event loop than the one that uses it."""
-    return asyncio.run(get_provider_impl(PromptsConfig.model_validate(CONFIG), {}))
+    return asyncio.run(get_provider_impl(PromptsConfig.model_validate(CONFIG), {}, []))
 
 
 def run[T](provider: PromptsProvider, work: Coroutine[Any, Any, T]) -> T:
