@@ -11,8 +11,14 @@ BEGIN, END = "<!-- advisories: written by maintenance.security_page -->", "<!-- 
 def page(now: str) -> str:
     """Return the page with today's tables. Raises ValueError where it does not say where they belong."""
     found = advisories()
-    mended = [_mended(one) for one in found if one.state is State.MENDED]
-    others = [_not_affected(one) for one in found if one.state is State.NOT_AFFECTED]
+    mended, not_affected, left = (
+        [
+            _row(f"`{one.name}`", one.allows, one.by or one.because, _upstream(one))
+            for one in found
+            if one.state is state
+        ]
+        for state in (State.MENDED, State.NOT_AFFECTED, State.LEFT)
+    )
     tables = [
         "\n## Mended\n",
         "| advisory | what it allowed | here | upstream |",
@@ -21,18 +27,14 @@ def page(now: str) -> str:
         "\n## Not affected\n",
         "| advisory | what it allows elsewhere | why not here | upstream |",
         "| --- | --- | --- | --- |",
-        *others,
+        *not_affected,
+        "\n## Left\n",
+        "| advisory | what it allows | why, and what to do | upstream |",
+        "| --- | --- | --- | --- |",
+        *left,
         "",
     ]
     return blocks.replace(now, BEGIN, END, "\n".join(tables) + "\n")
-
-
-def _mended(one: Advisory) -> str:
-    return _row(f"`{one.name}`", one.allows, one.by, _upstream(one))
-
-
-def _not_affected(one: Advisory) -> str:
-    return _row(f"`{one.name}`", one.allows, one.because, _upstream(one))
 
 
 def _upstream(one: Advisory) -> str:

@@ -18,6 +18,8 @@ class State(StrEnum):
 
     MENDED = "mended"
     NOT_AFFECTED = "not affected"
+    LEFT = "left"
+    """Neither mended nor without effect here."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Advisory:
     by: str = ""
     """Of what is mended: how."""
     because: str = ""
-    """Of what does not affect the image: why not."""
+    """Of what does not affect the image: why not. Of what is left: why, and what to do about it."""
     packages: dict[str, str] = field(default_factory=dict)
     """Package -> the first version without it, where a newer package is the mend."""
 
