@@ -202,10 +202,10 @@ def _is_there(link: str) -> bool:
 
 
 def without_password(index: str) -> str:
-    """An address, or `name=address`, as messages may show it."""
+    """An address, or `name=address`, as messages may show it: without an account or a query: either may be secret."""
     name, equals, address = index.rpartition("=") if "=" in index.partition("://")[0] else ("", "", index)
     parts = urlsplit(address)
-    return name + equals + urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return name + equals + urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
 
 def system_bundle() -> Optional[str]:

@@ -13,6 +13,9 @@ from builder.errors import UnreachableError
 YOUNGEST = "7 days"
 """Younger releases are left out, unless uv is told another age or date."""
 
+_SAID = ("exclude-newer", "no publish time")
+"""How uv says that it left a release out."""
+
 
 @dataclass(frozen=True)
 class Upgrade:
@@ -40,10 +43,11 @@ def explained() -> Iterator[None]:
     try:
         yield
     except UnreachableError as error:
-        if "exclude-newer" not in error.message:
+        if not any(words in error.message for words in _SAID):
             raise
         raise UnreachableError(
             error.message,
-            "a release that is too young is left out, and so is one of which the index does not say when it was "
-            "uploaded (PEP 700). --newest takes them all; exclude-newer-package in uv.toml excepts one package",
+            "a release that is too young is left out, and so is one of which an index does not say when it was "
+            "uploaded (PEP 700), an extra index too. Leave that index out (UV_INDEX=, PIP_EXTRA_INDEX_URL=), except a "
+            "package (exclude-newer-package in uv.toml), or take all: --newest",
         ) from error

@@ -48,8 +48,9 @@ register(
 how new a release may be:
   --upgrade takes no release of the last 7 days: most that somebody smuggled in are found and withdrawn sooner.
   UV_EXCLUDE_NEWER (14 days, 2026-11-01) or exclude-newer in uv.toml says otherwise, and --newest takes all.
-  An index has to say when a release was uploaded (PEP 700); where it does not, the release is left out, and
-  where nothing is left the command says so. Folders of wheels and Debian packages are taken at any age.
+  A younger one that is locked goes back to an older one. An index has to say when a release was uploaded
+  (PEP 700): what it does not date is left out, and where nothing is left that fits, the command says so and
+  changes nothing. Folders of wheels and Debian packages are taken at any age.
   For one fix of yesterday: its bound with the reason into requirements/image.in, and `build.py lock`.
 """,
         options=Options,

@@ -112,6 +112,16 @@ def test_an_index_without_dates_is_an_error_that_says_how_to_go_on(
         assert _locked(tmp_path, Upgrade()) == "1.0"
 
 
+def test_an_extra_index_without_dates_is_an_error_that_says_to_leave_it_out(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _serve({"1.0": None}) as extra:
+        monkeypatch.setenv("UV_INDEX", extra.address)  # uv takes what the first index has that knows the package
+        with pytest.raises(UnreachableError, match=r"exclude-newer|publish time") as raised:
+            image_lock.compile_lock(DEMO, tmp_path / "image.lock", upgrade=Upgrade())
+        assert "Leave that index out" in raised.value.advice
+
+
 def test_another_failure_keeps_its_own_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
