@@ -16,11 +16,11 @@ _LEVELS: dict[str, sarif.Level] = {"critical": "error", "high": "error", "medium
 _SUMMARY = 160
 """Characters of a summary that are printed."""
 
-_ADVICE = (
-    "  -> a wheel: write the version with the reason into requirements/image.in, then: python build.py lock\n"
-    "  -> a Debian package: python build.py lock\n"
-    "  -> what does no harm here: requirements/accepted-advisories.yaml"
-)
+_ADVICE = {
+    PYPI: "a wheel: its bound with the reason into requirements/image.in, then python build.py lock",
+    DEBIAN: "a Debian package: python build.py lock, once Debian has the version",
+}
+_ACCEPT = "what does no harm here: requirements/accepted-advisories.yaml"
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ def as_text(audit: Audit) -> Iterator[str]:
         if ecosystem not in audit.not_compared
     )
     yield f"findings: {len(audit.affecting)}, accepted: {accepted}; compared: {compared}"
-    if audit.affecting:
-        yield _ADVICE
+    concerned = {finding.package.ecosystem for finding in audit.affecting}
+    for advice in [*(_ADVICE[ecosystem] for ecosystem in sorted(concerned)), *([_ACCEPT] if concerned else [])]:
+        yield f"  -> {advice}"
 
 
 def _mended(finding: Finding) -> str:

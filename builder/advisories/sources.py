@@ -53,9 +53,8 @@ def read(places: Sequence[str], packages: Packages) -> list[Source]:
     found, problems = [], []
     for place in places:
         try:
-            with progress.step("advisories", _shown(place)) as step:
+            with progress.step("audit", f"reads {_shown(place)}"):
                 found.append(_source(place, packages))
-                step.detail = f"{_shown(place)}: {found[-1].advisories.total()} of this image's kinds of packages"
         except KitError as error:
             problems.append(error)
     if problems:
