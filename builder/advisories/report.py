@@ -67,7 +67,7 @@ def as_text(audit: Audit) -> Iterator[str]:
                 yield f"    {_cut(finding.summary)}"
     for source in audit.sources:
         counts = " and ".join(f"{count} of {ecosystem}" for ecosystem, count in sorted(source.advisories.items()))
-        dated = f", the newest of {source.newest}" if source.newest else ""
+        dated = f", dated {source.newest}" if source.newest else ""
         aside = "".join(f"; {count} {word} in Debian's words" for word, count in sorted(source.set_aside.items()))
         yield f"{source.place}: {counts}{dated}{aside}"
     accepted = len(audit.findings) - len(audit.affecting)

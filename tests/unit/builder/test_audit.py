@@ -63,7 +63,7 @@ def test_what_is_affected_is_said_with_what_mends_it(place: Path, capsys: pytest
     assert f"glibc {GLIBC} (libc6)  requirements/debian.lock:" in said.out
     assert "  CVE-2026-2  low, mended in 999-1\n" in said.out
     assert "GHSA-0000" not in said.out
-    assert "advisories.json: 2 of PyPI, the newest of 2026-11-20\n" in said.out
+    assert "advisories.json: 2 of PyPI, dated 2026-11-20\n" in said.out
     assert "findings: 2, accepted: 0; compared: " in said.out
     assert "warning" not in said.err
 
