@@ -23,7 +23,7 @@ def is_record(document: object) -> bool:
 
 def ecosystems(record: dict[str, Any]) -> set[str]:
     """The ecosystems that a record is about."""
-    return {entry["package"]["ecosystem"] for entry in record.get("affected", []) if "package" in entry}
+    return {str(entry["package"]["ecosystem"]) for entry in record.get("affected", []) if "package" in entry}
 
 
 def claims(record: dict[str, Any], packages: Packages) -> Iterator[Claim]:

@@ -17,7 +17,7 @@ from builder.advisories.claim import Claim, Packages
 from builder.advisories.locked import DEBIAN, PYPI
 from builder.errors import AdvisoryError, KitError, UnreachableError
 
-_NOT_IN_THE_FORMAT = (KeyError, TypeError, ValueError, AttributeError)
+_NOT_IN_THE_FORMAT = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 _NAMED = 5
 """How many broken records a message names."""
 
@@ -96,7 +96,7 @@ def _take(source: Source, document: Any, packages: Packages) -> None:
         return
     for record in document if isinstance(document, list) else [document]:
         if not osv.is_record(record):
-            raise ValueError("is neither an advisory in the OSV format nor the data of Debian's security tracker")
+            raise ValueError("it is neither an advisory in the OSV format nor the data of Debian's security tracker")
         concerned = osv.ecosystems(record)
         for ecosystem in concerned & {PYPI, DEBIAN}:
             source.advisories[ecosystem] += 1
@@ -156,4 +156,4 @@ def _reason(error: Exception) -> str:
         return f"has no {error}"
     if isinstance(error, UnicodeDecodeError | json.JSONDecodeError):
         return f"is no JSON: {error}"
-    return str(error)
+    return f"is not in the format: {error}"
