@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from builder import tags
+from builder import platforms, tags
 from builder.errors import UsageError, did_you_mean
+from builder.platforms import Platform
 
 _NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
@@ -82,6 +83,22 @@ def add_providers(parser: Parser) -> None:
         ("--without", "removed", "leave this provider out; repeatable"),
     ):
         parser.add_argument(option, action="append", default=[], dest=name, metavar="API=TYPE", help=meaning)
+
+
+def add_platforms(parser: Parser, default: str) -> None:
+    """Add --platform to a parser, as `platforms`."""
+    parser.add_argument(
+        "--platform",
+        type=_platforms,
+        default=default,
+        dest="platforms",
+        metavar="LIST",
+        help=f"linux/amd64, linux/arm64 or both, with a comma between them (default: {default})",
+    )
+
+
+def _platforms(names: str) -> tuple[Platform, ...]:
+    return tuple(platforms.parse(name) for name in dict.fromkeys(names.split(",")))
 
 
 def add_debian_mirror(parser: Parser) -> None:

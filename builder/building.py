@@ -12,13 +12,11 @@ from builder import (
     containerfile,
     engine,
     layering,
-    manifest,
     paths,
     payload,
     platforms,
     progress,
     provenance,
-    provider_types,
     pushing,
     run_configs,
     sandbox,
@@ -39,6 +37,7 @@ from builder.pushing import Pushed
 from builder.stage import Stage
 from builder.staging import BaseSource
 from builder.tags import Tag
+from builder.variant import Variant
 from builder.verification import ImageVerdict
 
 if TYPE_CHECKING:
@@ -49,8 +48,7 @@ if TYPE_CHECKING:
 class Made:
     """What a build has made before anybody sees it."""
 
-    chosen: Manifest
-    shipped: Manifest
+    variant: Variant
     stages: list[Stage]
     images: list[Image]
     here: int
@@ -69,7 +67,7 @@ def build(options: "Options") -> None:
             verdict = _in_engine(options, made, running)
         else:
             verdict = _archived(options, made, store, running)
-    variant.report_cost(made.stages[made.here], made.chosen, made.shipped)
+    variant.report_cost(made.stages[made.here], made.variant)
     _show(options, made.images, verdict, _pushed(options) if options.push else None)
 
 
@@ -103,13 +101,11 @@ def _engine(options: "Options") -> Engine | None:
 
 
 def _make(options: "Options", store: BlobStore) -> Made:
-    known_types = provider_types.load()
-    shipped = manifest.load(paths.BUILD_CONFIG, known_types)
-    chosen = shipped.changed(options.added, options.removed, known_types)
+    built = variant.choose(options.added, options.removed)
     source = BaseSource(options.base_image, options.plain_http, options.debian_mirror, options.locked)
-    stages = staging.stages(variant.lock_for(chosen, shipped, known_types), options.platforms, source, store)
-    images = [_image(options, store, staged, chosen) for staged in stages]
-    made = Made(chosen, shipped, stages, images, _host_index(options.platforms))
+    stages = staging.stages(built.lock, options.platforms, source, store)
+    images = [_image(options, store, staged, built.chosen) for staged in stages]
+    made = Made(built, stages, images, _host_index(options.platforms))
     if not options.base_image and images[made.here].platform == platforms.of_machine(host.machine()):
         containerfile.lay_out(images[made.here], store)
     return made
@@ -176,7 +172,7 @@ def _verified(options: "Options", digest: str, made: Made, running: Engine | Non
         progress.warn(f"not verified: no engine answers and {why}; the image was built all the same")
         return None
     try:
-        verdict = _verify(options, staged, made.chosen, running)
+        verdict = _verify(options, staged, made.variant.chosen, running)
     except BaseException as error:  # a signal, too: an engine keeps nothing that was not verified
         if isinstance(error, KitError):
             verification.remember_failure(digest, error.message.partition("\n")[0])

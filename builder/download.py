@@ -64,6 +64,11 @@ def package_session() -> requests.Session:
 
 def get(http: requests.Session, address: str) -> bytes:
     """The content at `address`. Raises NotThereError for 404 and 410, else UnreachableError."""
+    return answer(http, address).content
+
+
+def answer(http: requests.Session, address: str) -> requests.Response:
+    """`get` with what the server says of the content."""
     shown = network.without_password(address)
     try:
         response = http.get(address, timeout=TIMEOUT)
@@ -73,7 +78,7 @@ def get(http: requests.Session, address: str) -> bytes:
         raise NotThereError(f"{shown}: the server does not have it ({response.status_code})")
     if not response.ok:
         raise UnreachableError(f"{shown}: the server answers {response.status_code} {response.reason}")
-    return response.content
+    return response
 
 
 def checked(content: bytes, sha256: str, name: str) -> bytes:

@@ -38,6 +38,12 @@ class UserFileError(KitError):
         super().__init__(f"{where}: {message}", advice)
 
 
+class AdvisoryError(KitError):
+    """Advisories are broken, or not about what an image has."""
+
+    exit_code = 65
+
+
 class BaseImageError(KitError):
     """The image after --base-image will not do."""
 

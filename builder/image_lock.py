@@ -15,10 +15,11 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from builder import command, paths
+from builder import command, paths, release_age
 from builder.errors import UnreachableError, UserFileError
 from builder.manifest import Provider
 from builder.provider_types import ProviderTypes
+from builder.release_age import Upgrade
 
 OLDEST_PYTHON = "3.12"
 _DIGEST_LINE = re.compile(r"^# inputs: sha256:([0-9a-f]{64})$", re.MULTILINE)
@@ -85,7 +86,9 @@ def load(path: Path, expected: Inputs) -> Lock:
     return Lock(path, text)
 
 
-def compile_lock(source: Inputs, target: Path, *, upgrade: bool = False, constraints: Path | None = None) -> Lock:
+def compile_lock(
+    source: Inputs, target: Path, *, upgrade: Upgrade | None = None, constraints: Path | None = None
+) -> Lock:
     """Resolve `source` with uv and write the hashed lock to `target`.
 
     Without `upgrade`, versions that `target` already pins stay where they are; `constraints` is another
@@ -101,17 +104,18 @@ def compile_lock(source: Inputs, target: Path, *, upgrade: bool = False, constra
     words: list[str | Path] = ["pip", "compile", "-", "--output-file", draft, "--quiet"]
     words += ["--universal", "--python-version", OLDEST_PYTHON, *wheels_only()]
     words += ["--generate-hashes", "--no-header", "--excludes", excludes, "--constraints", limits]
-    words += ["--upgrade"] if upgrade else []
+    words += release_age.words(upgrade)
     words += ["--constraints", constraints] if constraints else []
     try:
-        command.run_uv(
-            words,
-            stdin="\n".join(source.requirements),
-            failure="the packages of the image could not be resolved",
-            error=UnreachableError,
-            advice="If a version conflict is named above, change distribution/build.yaml or "
-            "requirements/image.in; otherwise check the index in your pip and uv settings.",
-        )
+        with release_age.explained():
+            command.run_uv(
+                words,
+                stdin="\n".join(source.requirements),
+                failure="the packages of the image could not be resolved",
+                error=UnreachableError,
+                advice="If a version conflict is named above, change distribution/build.yaml or "
+                "requirements/image.in; otherwise check the index in your pip and uv settings.",
+            )
         text = _headed(
             source, _CONSTRAINED.sub("", draft.read_text(encoding="utf-8"))
         )  # it names files of this machine

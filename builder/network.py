@@ -36,6 +36,7 @@ _SYSTEM_BUNDLES = (
     "/etc/pki/tls/certs/ca-bundle.crt",  # Red Hat
     "/etc/ssl/ca-bundle.pem",  # SUSE
 )
+_AGE_IN_TOML = re.compile(r"^\s*(pip\.)?exclude-newer\s*=", re.MULTILINE)
 _DEFAULT_INDEX_IN_TOML = re.compile(
     r"^\s*(default\s*=\s*true|(pip\.)?(default-index|index-url|no-index)\s*=)", re.MULTILINE
 )
@@ -45,6 +46,14 @@ def has_extra_indexes() -> bool:
     """Whether pip is told of places besides its index."""
     told = pip().settings
     return bool(told.get("extra-index-url") or told.get("find-links"))
+
+
+def limits_age(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether uv is told which releases are too young to be taken."""
+    files = _uv_files(environment)
+    return bool(environment.get("UV_EXCLUDE_NEWER")) or any(
+        _AGE_IN_TOML.search(file.read_text(encoding="utf-8")) for file in files
+    )
 
 
 def for_uv(environment: Mapping[str, str] = os.environ, *, extra_indexes: bool = True) -> Dict[str, str]:
@@ -193,10 +202,10 @@ def _is_there(link: str) -> bool:
 
 
 def without_password(index: str) -> str:
-    """An address, or `name=address`, as messages may show it."""
+    """An address, or `name=address`, as messages may show it: without an account or a query: either may be secret."""
     name, equals, address = index.rpartition("=") if "=" in index.partition("://")[0] else ("", "", index)
     parts = urlsplit(address)
-    return name + equals + urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return name + equals + urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
 
 def system_bundle() -> Optional[str]:

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder import command, download, image_lock, manifest, paths, pin, progress, provider_types
+from builder import command, download, image_lock, manifest, paths, pin, progress, provider_types, release_age
 from builder.debian import debian_lock, mirrors
 from builder.errors import KitError, UnreachableError
 from builder.image_lock import Inputs
+from builder.release_age import Upgrade
 
 
-def write(*, upgrade: bool, debian_mirror: str | None) -> None:
+def write(*, upgrade: Upgrade | None, debian_mirror: str | None) -> None:
     """Write every lock. With `upgrade` all packages move to the newest version that fits, otherwise only
     those that must. Debian packages always move: a mirror keeps current versions only.
     """
@@ -40,10 +41,10 @@ def all_or_nothing(folder: Path) -> Iterator[None]:
         raise
 
 
-def _write(*, upgrade: bool, debian_mirror: str | None) -> None:
+def _write(*, upgrade: Upgrade | None, debian_mirror: str | None) -> None:
     version = pin.llama_stack()
     with progress.step("providers", f"of llama-stack {version}"):
-        _describe_providers(version)
+        _describe_providers(version, upgrade)
     with progress.step("debian"):
         debian_lock.write(download.package_session(), mirrors.find(debian_mirror))
     known_types = provider_types.load()
@@ -55,17 +56,19 @@ def _write(*, upgrade: bool, debian_mirror: str | None) -> None:
         _compile_kit_locks(inputs, upgrade=upgrade)
 
 
-def _describe_providers(version: str) -> None:
+def _describe_providers(version: str, upgrade: Upgrade | None) -> None:
     """Ask the pinned llama-stack, in an environment of its own, which providers there are."""
     with tempfile.TemporaryDirectory() as scratch:
         environment = Path(scratch) / "environment"
         command.run_uv(["venv", "--python", "3.12", environment], failure="no environment could be made")
         python = environment / ("Scripts/python.exe" if paths.WINDOWS else "bin/python")
-        command.run_uv(
-            ["pip", "install", "--python", python, f"llama-stack=={version}", f"llama-stack-client=={version}"],
-            failure=f"llama-stack {version} could not be installed",
-            error=UnreachableError,
-        )
+        wanted = [f"llama-stack=={version}", f"llama-stack-client=={version}"]
+        with release_age.explained():
+            command.run_uv(
+                ["pip", "install", "--python", python, *release_age.words(upgrade), *wanted],
+                failure=f"llama-stack {version} could not be installed",
+                error=UnreachableError,
+            )
         text = command.run(
             [python, "-m", "providers.registry"],
             environment={"PYTHONPATH": str(paths.ROOT)},
@@ -76,7 +79,7 @@ def _describe_providers(version: str) -> None:
     paths.PROVIDERS.write_text(text, encoding="utf-8")
 
 
-def _compile_kit_locks(image: Inputs, *, upgrade: bool) -> None:
+def _compile_kit_locks(image: Inputs, *, upgrade: Upgrade | None) -> None:
     """The locks of what runs on the user's machine, for every system and Python the kit runs on.
 
     The tests' environment holds the image's packages too, so that the code of the image is tested and
@@ -95,19 +98,20 @@ def _compile_kit_locks(image: Inputs, *, upgrade: bool) -> None:
 
 
 def _compile_kit_lock(
-    name: str, sources: list[str | Path], stdin: str | None = None, *, python: str = "3.12", upgrade: bool
+    name: str, sources: list[str | Path], stdin: str | None = None, *, python: str = "3.12", upgrade: Upgrade | None
 ) -> None:
     words: list[str | Path] = ["pip", "compile", *sources, "--quiet"]
     words += ["--output-file", paths.REQUIREMENTS / f"{name}.lock"]
-    words += ["--upgrade"] if upgrade else []
+    words += release_age.words(upgrade)
     words += ["--universal", "--python-version", python, "--generate-hashes", "--no-header", "--no-annotate"]
-    command.run_uv(
-        words,
-        stdin=stdin or "",
-        failure=f"requirements/{name}.lock could not be resolved",
-        error=UnreachableError,
-        advice="an index that holds a release for some platforms only will not do: name one that has them all",
-    )
+    with release_age.explained():
+        command.run_uv(
+            words,
+            stdin=stdin or "",
+            failure=f"requirements/{name}.lock could not be resolved",
+            error=UnreachableError,
+            advice="an index that holds a release for some platforms only will not do: name one that has them all",
+        )
 
 
 def _image_versions() -> dict[str, str]:

@@ -33,6 +33,7 @@ SDISTS_LOCK = REQUIREMENTS / "sdists.lock"
 PROVIDERS = REQUIREMENTS / "providers.yaml"
 DEBIAN_INPUTS = REQUIREMENTS / "debian.in"
 DEBIAN_LOCK = REQUIREMENTS / "debian.lock"
+ACCEPTED_ADVISORIES = REQUIREMENTS / "accepted-advisories.yaml"
 DEBIAN_KEYS = REQUIREMENTS / "debian-archive-keys.gpg"
 
 ENVIRONMENT = PLACE / ".venv"

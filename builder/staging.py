@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from builder import layering, manifest, paths, platforms, progress, provider_types, stage, variant
+from builder import layering, paths, platforms, progress, stage, variant
 from builder.base import Base
 from builder.base_image import image_base
 from builder.debian import debian_base
@@ -76,13 +76,10 @@ def stages(lock: Lock, wanted: tuple[Platform, ...], source: BaseSource, store: 
 
 def whole_tree(added: Iterable[str] = (), removed: Iterable[str] = ()) -> Stage:
     """The tree of the image that a build would make for this machine, the kit's code and configs included."""
-    known_types = provider_types.load()
-    shipped = manifest.load(paths.BUILD_CONFIG, known_types)
-    chosen = shipped.changed(added, removed, known_types)
+    built = variant.choose(added, removed)
     here = platforms.of_machine(host.machine())
-    lock = variant.lock_for(chosen, shipped, known_types)
-    (tree,) = stages(lock, (here,), BaseSource(), BlobStore(paths.BLOBS))
-    layering.complete(tree, chosen, paths.RUN_CONFIG)
+    (tree,) = stages(built.lock, (here,), BaseSource(), BlobStore(paths.BLOBS))
+    layering.complete(tree, built.chosen, paths.RUN_CONFIG)
     return tree
 
 

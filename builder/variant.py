@@ -2,15 +2,34 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from builder import image_lock, network, paths, progress
+from builder import image_lock, manifest, network, paths, progress, provider_types
 from builder.image_lock import Inputs, Lock
 from builder.manifest import Manifest
 from builder.provider_types import ProviderTypes
 from builder.stage import Stage
 
 _CUDA = "nvidia-"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What one build ships, beside what the repo's manifest does."""
+
+    chosen: Manifest
+    shipped: Manifest
+    lock: Lock
+
+
+def choose(added: Iterable[str] = (), removed: Iterable[str] = ()) -> Variant:
+    """The repo's manifest with `--with` and `--without` applied, and its lock."""
+    known_types = provider_types.load()
+    shipped = manifest.load(paths.BUILD_CONFIG, known_types)
+    chosen = shipped.changed(added, removed, known_types)
+    return Variant(chosen, shipped, lock_for(chosen, shipped, known_types))
 
 
 def lock_for(chosen: Manifest, shipped: Manifest, known_types: ProviderTypes) -> Lock:
@@ -41,16 +60,18 @@ def lock_for(chosen: Manifest, shipped: Manifest, known_types: ProviderTypes) ->
     return resolved
 
 
-def report_cost(staged: Stage, chosen: Manifest, shipped: Manifest) -> None:
+def report_cost(staged: Stage, built: Variant) -> None:
     """Say what the packages that `--with` brought in take of the image."""
-    if chosen is shipped:
+    if built.chosen is built.shipped:
         return
     own = Lock(paths.IMAGE_LOCK, paths.IMAGE_LOCK.read_text(encoding="utf-8")).versions
     sizes = {wheel.name: wheel.size for wheel in staged.wheels() if wheel.name not in own}
     if sizes:
         largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
         parts = ", ".join(f"{name} {progress.megabytes(sizes[name])}" for name in largest)
-        added = ", ".join(str(provider) for provider in chosen.providers if provider not in shipped.providers)
+        added = ", ".join(
+            str(provider) for provider in built.chosen.providers if provider not in built.shipped.providers
+        )
         progress.err.print(f"{added} costs {progress.megabytes(sum(sizes.values()))} unpacked: {parts}")
 
 

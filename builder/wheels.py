@@ -18,6 +18,8 @@ from builder.records import ChangedFile
 _RECORD_FOLDER = re.compile(r"^(?P<name>.+)-(?P<version>[^-]+)\.dist-info$")
 _HOST_PYTHON = re.compile(rb"\A(?:#!/bin/sh\n'''exec' .*\n' '''\n|#!.*python.*\n)")
 """How a script names its interpreter: `#!`, or by way of sh where the path is long or has a space."""
+_NO_ANSWER = "error sending request for url"
+"""How uv says that an index did not answer, after all its tries."""
 _HASH_MISMATCH = re.compile(r"hash(es)? mismatch", re.IGNORECASE)
 
 
@@ -76,9 +78,9 @@ def _build_settings() -> list[str | Path]:
 
 
 def _install(words: list[str | Path]) -> None:
-    if network.has_extra_indexes() and _installs_from_the_index_alone(words):
-        return
     try:
+        if network.has_extra_indexes() and _installs_from_the_index_alone(words):
+            return
         command.run_uv(words, failure="the wheels could not be staged", error=UnreachableError)
     except UnreachableError as error:
         if _HASH_MISMATCH.search(error.message):
@@ -94,11 +96,14 @@ def _installs_from_the_index_alone(words: list[str | Path]) -> bool:
     """Install without extra indexes, if that will do.
 
     A release may have several wheels that fit, all of them locked, and an extra index only the worst. The image shall
-    not depend on who has such an index.
+    not depend on who has such an index. Raises UnreachableError if the index does not answer: it would not answer
+    beside the others either.
     """
     try:
         command.run_uv(words, failure="the wheels could not be staged", error=UnreachableError, extra_indexes=False)
-    except UnreachableError:
+    except UnreachableError as error:
+        if _NO_ANSWER in error.message:
+            raise
         return False
     return True
 

@@ -46,15 +46,7 @@ def add_arguments(parser: Parser) -> None:
     arguments.add_tag(parser, "the image's name, as in llama-stack:0.3.3")
     add("--run-config", type=Path, default=paths.RUN_CONFIG, metavar="PATH", help="baked in (default: run.yaml)")
     arguments.add_providers(parser)
-    here = platforms.of_machine(host.machine()).name
-    add(
-        "--platform",
-        type=_platforms,
-        default=here,
-        dest="platforms",
-        metavar="LIST",
-        help=f"linux/amd64, linux/arm64 or both, with a comma between them (default: {here})",
-    )
+    arguments.add_platforms(parser, platforms.of_machine(host.machine()).name)
     add("--base-image", type=_base_image, metavar="REF", help="build on this image which has Python 3.12 or 3.13")
     add("--output", type=Path, metavar="PATH", help="the archive (default: dist/NAME-TAG.tar)")
     arguments.add_debian_mirror(parser)
@@ -69,10 +61,6 @@ def add_arguments(parser: Parser) -> None:
     add("--push", action="store_true", help="then push it to the registry that the tag names")
     arguments.add_plain_http(parser)
     arguments.add_json(parser)
-
-
-def _platforms(names: str) -> tuple[Platform, ...]:
-    return tuple(platforms.parse(name) for name in dict.fromkeys(names.split(",")))
 
 
 def _base_image(reference: str) -> Reference:

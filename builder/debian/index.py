@@ -17,6 +17,8 @@ from builder.download import NotThereError
 from builder.errors import KitError, UnreachableError
 
 SUITE = "trixie"
+RELEASE = "13"
+"""What Debian counts that suite as."""
 INDEXES = (("debian", SUITE), ("debian", f"{SUITE}-updates"), ("debian-security", f"{SUITE}-security"))
 """(archive, distribution) pairs that packages are looked up in; the newest version wins."""
 

@@ -1,8 +1,12 @@
-"""A package index on the loopback: a few wheels made here, served as PEP 503 says, over TLS if a CA is given."""
+"""A package index on the loopback: a few wheels made here, served as PEP 503 says, over TLS if a CA is given.
+
+A package of which a wheel has a time of upload is served as PEP 691 and PEP 700 say.
+"""
 
 import base64
 import hashlib
 import io
+import json
 import ssl
 import stat
 import threading
@@ -10,6 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -26,6 +31,7 @@ class Wheel:
     name: str
     version: str
     content: bytes = field(repr=False)
+    uploaded: datetime | None = None
 
     @property
     def file_name(self) -> str:
@@ -42,8 +48,18 @@ class Wheel:
         """Its line in a lock."""
         return f"{self.name}=={self.version} \\\n    --hash=sha256:{self.sha256}\n"
 
+    @property
+    def described(self) -> dict[str, object]:
+        """As the JSON of an index has it."""
+        described = {"filename": self.file_name, "url": f"/files/{self.file_name}", "hashes": {"sha256": self.sha256}}
+        if self.uploaded:
+            described["upload-time"] = self.uploaded.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return {**described, "size": len(self.content)}
 
-def wheel(name: str, version: str = "1.0", programs: Mapping[str, bytes] | None = None) -> Wheel:
+
+def wheel(
+    name: str, version: str = "1.0", programs: Mapping[str, bytes] | None = None, uploaded: datetime | None = None
+) -> Wheel:
     """A wheel with one module, a program of the same name that prints the version, and `programs` as they are."""
     info = f"{name}-{version}.dist-info"
     files = {
@@ -61,11 +77,25 @@ def wheel(name: str, version: str = "1.0", programs: Mapping[str, bytes] | None 
             member = zipfile.ZipInfo(path)
             member.external_attr = (stat.S_IFREG | 0o755) << 16
             archive.writestr(member, content)
-    return Wheel(name, version, buffer.getvalue())
+    return Wheel(name, version, buffer.getvalue(), uploaded)
 
 
 def _digest(content: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+def _page(name: str, wheels: list[Wheel]) -> tuple[str, bytes]:
+    """The page of a package and its media type."""
+    if any(item.uploaded for item in wheels):
+        page = {
+            "meta": {"api-version": "1.1"},
+            "name": name,
+            "versions": [item.version for item in wheels],
+            "files": [item.described for item in wheels],
+        }
+        return "application/vnd.pypi.simple.v1+json", json.dumps(page).encode()
+    links = [f'<a href="/files/{item.file_name}#sha256={item.sha256}">{item.file_name}</a>' for item in wheels]
+    return "text/html", "\n".join(["<!DOCTYPE html>", *links]).encode()
 
 
 @dataclass
@@ -87,11 +117,9 @@ class Index:
 def serve(*wheels: Wheel, authority: trustme.CA | None = None) -> Iterator[Index]:
     """Serve the wheels until the block ends."""
     files = {f"/files/{item.file_name}": item.content for item in wheels}
+    kinds = dict.fromkeys(files, "application/octet-stream")
     for name in {item.name for item in wheels}:
-        links = [
-            f'<a href="/files/{w.file_name}#sha256={w.sha256}">{w.file_name}</a>' for w in wheels if w.name == name
-        ]
-        files[f"/simple/{name}/"] = "\n".join(["<!DOCTYPE html>", *links]).encode()
+        kinds[f"/simple/{name}/"], files[f"/simple/{name}/"] = _page(name, [w for w in wheels if w.name == name])
     index = Index("", "")
     index.answers.set()
 
@@ -103,7 +131,7 @@ def serve(*wheels: Wheel, authority: trustme.CA | None = None) -> Iterator[Index
             index.answers.wait()
             content = files.get(path)
             self.send_response(200 if content is not None else 404)
-            self.send_header("Content-Type", "text/html" if path.endswith("/") else "application/octet-stream")
+            self.send_header("Content-Type", kinds.get(path, "text/html"))
             self.send_header("Content-Length", str(len(content or b"")))
             self.end_headers()
             self.wfile.write(content or b"")

@@ -2,12 +2,16 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
 
 from distribution.verification.findings import CODES, Finding, Severity
 from distribution.verification.verify import Verdict
+from formats import sarif
 
-SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+SARIF_LEVELS: dict[Severity, sarif.Level] = {
+    Severity.ERROR: "error",
+    Severity.WARNING: "warning",
+    Severity.INFO: "note",
+}
 
 
 def as_json(verdict: Verdict, *, strict: bool) -> str:
@@ -37,39 +41,18 @@ def as_json(verdict: Verdict, *, strict: bool) -> str:
 
 def as_sarif(verdict: Verdict) -> str:
     """Return the verdict as a SARIF 2.1.0 log."""
-    used = sorted({finding.code for finding in verdict.findings})
-    return json.dumps(
-        {
-            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-            "version": "2.1.0",
-            "runs": [
-                {
-                    "tool": {
-                        "driver": {
-                            "name": "llama-stack-distribution verify",
-                            "rules": [{"id": code, "shortDescription": {"text": CODES[code][1]}} for code in used],
-                        }
-                    },
-                    "results": [_sarif_result(finding) for finding in verdict.findings],
-                }
-            ],
-        },
-        indent=2,
+    rules = {finding.code: CODES[finding.code][1] for finding in verdict.findings}
+    results = [_sarif_result(finding) for finding in verdict.findings]
+    return json.dumps(sarif.log("llama-stack-distribution verify", rules, results), indent=2)
+
+
+def _sarif_result(finding: Finding) -> sarif.Result:
+    return sarif.Result(
+        rule=finding.code,
+        level=SARIF_LEVELS[finding.severity],
+        message=f"{finding.message} {finding.advice}",
+        file=finding.file,
+        line=finding.line,
+        column=finding.column,
+        subject=finding.path,
     )
-
-
-def _sarif_result(finding: Finding) -> dict[str, Any]:
-    return {
-        "ruleId": finding.code,
-        "level": SARIF_LEVELS[finding.severity],
-        "message": {"text": f"{finding.message} {finding.advice}"},
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": finding.file.replace("\\", "/").lstrip("/")},
-                    "region": {"startLine": finding.line, "startColumn": finding.column},
-                },
-                "logicalLocations": [{"fullyQualifiedName": finding.path}],
-            }
-        ],
-    }

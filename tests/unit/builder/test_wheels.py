@@ -4,6 +4,7 @@ import base64
 import hashlib
 import shutil
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,23 @@ def test_an_extra_index_is_asked_for_what_the_index_lacks_alone(
     monkeypatch.setattr(command, "run_uv", run_uv)
     wheels._install(["pip", "install"])
     assert calls == asked
+
+
+def test_an_index_that_does_not_answer_is_waited_for_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls: list[tuple[bool, bool]] = []
+    run_uv = command.run_uv
+
+    def counting(words: list[Any], *, extra_indexes: bool = True, **more: Any) -> str:
+        calls.append((extra_indexes, "--offline" in words))
+        return run_uv(words, extra_indexes=extra_indexes, **more)
+
+    nobody = "http://127.0.0.1:9/simple"
+    settings = {"index-url": nobody, "extra-index-url": nobody}
+    monkeypatch.setattr(network, "pip", lambda: network.Pip(["pip"], settings))
+    monkeypatch.setattr(command, "run_uv", counting)
+    for name, value in {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_HTTP_RETRIES": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9"):
+        wheels._install(["pip", "install", "--python", sys.executable, "--target", str(tmp_path / "site"), "demo"])
+    assert calls == [(False, False), (True, True)]
