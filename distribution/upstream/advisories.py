@@ -1,4 +1,4 @@
-"""What was found insecure in llama-stack 0.3.3, and what this image does about each: advisories.yaml, read."""
+"""What was found insecure in this llama-stack, and what this image does about each: advisories.yaml, read."""
 
 import json
 import textwrap
@@ -24,7 +24,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Advisory:
-    """One hole in llama-stack 0.3.3 or in what it is locked with."""
+    """One hole in llama-stack or in what it is locked with."""
 
     name: str
     """As changes of llama-stack and tests refer to it."""
