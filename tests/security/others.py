@@ -11,7 +11,7 @@ OTHERS = ("rita", "bob", "mallory", "quentin")
 def is_absent_for(
     served: Served, user: str, method: str, path: str, there: str, absent: str, **request: object
 ) -> None:
-    """Assert that a user's request for `there` is answered as that for `absent`; `{id}` in path or JSON stands for them."""
+    """Assert that a user is answered alike for `there` and for `absent`, which `{id}` in path and JSON stands for."""
     answers = []
     for identifier in (there, absent):
         json = request.get("json")
