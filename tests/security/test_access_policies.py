@@ -90,7 +90,7 @@ def test_a_prompt_is_read_by_the_owners_team_and_changed_by_the_owner(sharing: S
 
     assert get(sharing, "rita", path).json()["prompt"] == "shared"
     with sharing.http_as("rita") as rita:
-        assert rita.put(path, json={"prompt": "mine", "version": 1}).status_code == 403
+        assert rita.post(path, json={"prompt": "mine", "version": 1}).status_code == 403
         assert rita.delete(path).status_code == 403
     assert get(sharing, "bob", path).status_code == 404
 

@@ -34,15 +34,15 @@ def test_a_file_is_its_owners_alone(guarded: Served, other: str) -> None:
 def test_a_prompt_is_its_owners_alone(guarded: Served, other: str) -> None:
     with guarded.http_as("alice") as alice:
         prompt_id = alice.post("/v1/prompts", json={"prompt": "secret"}).json()["prompt_id"]
-        alice.put(f"/v1/prompts/{prompt_id}", json={"prompt": "secret 2", "version": 1})
+        alice.post(f"/v1/prompts/{prompt_id}", json={"prompt": "secret 2", "version": 1})
 
     for path in ("/v1/prompts/{id}", "/v1/prompts/{id}?version=1", "/v1/prompts/{id}/versions"):
         is_absent_for(guarded, other, "GET", path, prompt_id, NO_PROMPT)
     for version in (1, 2):
         change = {"prompt": "mine", "version": version}
-        is_absent_for(guarded, other, "PUT", "/v1/prompts/{id}", prompt_id, NO_PROMPT, json=change)
+        is_absent_for(guarded, other, "POST", "/v1/prompts/{id}", prompt_id, NO_PROMPT, json=change)
     is_absent_for(
-        guarded, other, "PUT", "/v1/prompts/{id}/set-default-version", prompt_id, NO_PROMPT, json={"version": 1}
+        guarded, other, "POST", "/v1/prompts/{id}/set-default-version", prompt_id, NO_PROMPT, json={"version": 1}
     )
     is_absent_for(guarded, other, "DELETE", "/v1/prompts/{id}", prompt_id, NO_PROMPT)
     assert prompt_id not in get(guarded, other, "/v1/prompts").text
