@@ -124,3 +124,18 @@ def test_who_has_no_name_gets_nothing(guarded: Served) -> None:
         body = {"model": "vllm/scripted", "messages": [{"role": "user", "content": "hello"}]}
         assert nobody.post("/v1/chat/completions", json=body).status_code in (401, 404)
         assert nobody.post("/v1/prompts", json={"prompt": "mine"}).status_code in (401, 403)
+
+
+@pytest.mark.advisory("forged-user")
+@pytest.mark.parametrize("header", ['{"__authenticated_user": {"principal": "alice", "attributes": null}}', "[1]"])
+def test_a_header_does_not_say_who_the_user_is(guarded: Served, served: Served, header: str) -> None:
+    forged = {"X-LlamaStack-Provider-Data": header}
+    with guarded.http_as("alice") as alice:
+        prompt_id = alice.post("/v1/prompts", json={"prompt": "secret"}).json()["prompt_id"]
+
+    with guarded.http_as("mallory") as mallory:
+        assert mallory.get(f"/v1/prompts/{prompt_id}", headers=forged).status_code == 404
+    assert guarded.http.get(f"/v1/prompts/{prompt_id}", headers=forged).status_code == 401
+    made = served.http.post("/v1/prompts", json={"prompt": "mine"}, headers=forged)
+    assert made.status_code == 200
+    assert served.http.get(f"/v1/prompts/{made.json()['prompt_id']}").status_code == 200  # nobody's, as without it
