@@ -81,7 +81,7 @@ def user_from_scope(original: Any) -> Any:
     takes=("headers",),
     why="The header X-LlamaStack-Provider-Data may say who the user is where authentication does not, and one that is "
     "no JSON object is a 500.",
-    fixed_in="ogx 1.5.0",
+    fixed_in="ogx 1.2.0",
     advisory="forged-user",
 )
 def parse_request_provider_data(parse: Any) -> Any:

@@ -83,6 +83,54 @@ def delete(original: Any) -> Any:
     return delete
 
 
+@change(
+    "llama_stack.providers.inline.files.localfs.files:LocalfsFilesImpl.openai_delete_file",
+    takes=("self", "file_id"),
+    why="The content of a file is removed before anybody asks whether the user may delete it.",
+    reference="llamastack/llama-stack#4275",
+    fixed_in="0.4.0",
+    advisory="rows-changed-unchecked",
+)
+@change(
+    "llama_stack.providers.remote.files.s3.files:S3FilesImpl.openai_delete_file",
+    takes=("self", "file_id"),
+    why="The content of a file is removed before anybody asks whether the user may delete it.",
+    reference="llamastack/llama-stack#4275",
+    fixed_in="0.4.0",
+    advisory="rows-changed-unchecked",
+)
+def delete_file(original: Any) -> Any:
+    async def openai_delete_file(self: Any, file_id: str) -> Any:
+        await self.openai_retrieve_file(file_id)  # not found, if the user may not see it
+        await _require(self.sql_store, "openai_files", {"id": file_id}, "delete")
+        return await original(self, file_id)
+
+    return openai_delete_file
+
+
+@change(
+    "llama_stack.providers.utils.inference.inference_store:InferenceStore._write_chat_completion",
+    takes=("self", "chat_completion", "input_messages"),
+    why="A backend that gives an id again has the completion of another user written over (see update above). Now it "
+    "is not stored, and the log says so.",
+    reference="llamastack/llama-stack#5554",
+    advisory="rows-changed-unchecked",
+)
+def write_chat_completion(write: Any) -> Any:
+    from llama_stack.core.access_control.access_control import AccessDeniedError
+    from llama_stack.providers.utils.inference import inference_store
+
+    async def write_chat_completion(self: Any, chat_completion: Any, input_messages: Any) -> None:
+        try:
+            await write(self, chat_completion, input_messages)
+        except AccessDeniedError:
+            inference_store.logger.warning(
+                f"The chat completion {chat_completion.id} is not stored: its id is that of another user's."
+            )
+
+    return write_chat_completion
+
+
 def _access(self: Any, table: str) -> Any:
     from providers.access.records import Access
 

@@ -60,12 +60,19 @@ def register_object(register: Any) -> Any:
 
     async def register_object(self: Any, obj: Any) -> Any:
         user = get_authenticated_user()
-        if user is not None:
-            obj.owner = user  # so that the rules for creating it know whose it will be
-            existing = await self.dist_registry.get(obj.type, obj.identifier)
-            if existing is not None and (existing.owner is None or existing.owner.principal != user.principal):
-                raise ConflictError(f"The {obj.type} '{obj.identifier}' already exists. Choose another name.")
-        return await register(self, obj)
+        if user is None:
+            return await register(self, obj)
+        obj.owner = user  # so that the rules for creating it know whose it will be
+        existing = await self.dist_registry.get(obj.type, obj.identifier)
+        under_way = self.__dict__.setdefault("under_way", set())
+        theirs = existing is not None and (existing.owner is None or existing.owner.principal != user.principal)
+        if theirs or obj.identifier in under_way:
+            raise ConflictError(f"The {obj.type} '{obj.identifier}' already exists. Choose another name.")
+        under_way.add(obj.identifier)
+        try:
+            return await register(self, obj)
+        finally:
+            under_way.remove(obj.identifier)
 
     return register_object
 

@@ -95,6 +95,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "port-unavailable": (Severity.ERROR, "the port cannot be bound"),
     "tls": (Severity.ERROR, "TLS files that are missing, unreadable or do not fit"),
     "auth": (Severity.ERROR, "authentication that cannot work"),
+    "access-policy": (Severity.WARNING, "rules for users that do not mean what they seem to"),
     "shared-state": (Severity.WARNING, "several workers on state that only one can use"),
     # Only while starting, or with --probe
     "provider-start": (Severity.ERROR, "a provider raised an error while it started"),

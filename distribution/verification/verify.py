@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distribution.verification.checks import (
+    access_policy,
     addresses,
     apis,
     dependencies,
@@ -40,6 +41,7 @@ CHECKS: tuple[Callable[[Subject, Resolution], Iterable[Finding]], ...] = (
     addresses.check,
     resources.check,
     server.check,
+    access_policy.check,
     schema.check,
 )
 """Each only reads; whatever order they run in, findings are sorted by severity and place."""

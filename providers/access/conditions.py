@@ -5,6 +5,7 @@ Nothing of llama-stack is imported here: its own module of conditions takes `par
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 
@@ -51,6 +52,7 @@ class Condition:
         return self.text
 
 
+@cache
 def parse(text: str) -> Condition:
     """Return the condition that a text names; raises ValueError."""
     match text.split():

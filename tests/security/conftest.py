@@ -29,8 +29,10 @@ USERS: dict[str, dict[str, list[str]]] = {
     "bob": {"teams": ["blue"]},
     "carol": {},
     "mallory": {},
+    "quentin": {"teams": ["%", "' OR '1'='1", ":red"], "teams') OR 1=1 --": ["x"]},
+    "nameless": {},
 }
-"""Who gets in, and with which attributes."""
+"""Who gets in, and with which attributes. The name that the service knows nameless by is empty."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def token_service() -> Iterator[str]:
             user = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["api_key"]
             self.send_response(200 if user in USERS else 401)
             self.end_headers()
-            self.wfile.write(json.dumps({"principal": user, "attributes": USERS.get(user)}).encode())
+            principal = "" if user == "nameless" else user
+            self.wfile.write(json.dumps({"principal": principal, "attributes": USERS.get(user)}).encode())
 
     with http_server.serving(Answer) as port:
         yield f"http://{LOOPBACK}:{port}/validate"

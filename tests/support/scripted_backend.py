@@ -1,6 +1,7 @@
 """An OpenAI-compatible server with answers of its own, for what no real model says on request.
 
-It answers at once, says back what it was last asked, and keeps every request.
+It answers at once, says back what it was last asked, and keeps every request. All its chat completions have one id,
+unless the request names a `user`, after whom the id is called then.
 """
 
 import json
@@ -72,9 +73,13 @@ def _said(body: dict[str, Any]) -> str:
     return f"You said: {json.dumps((body.get('messages') or [{}])[-1].get('content') or body.get('prompt'))}"
 
 
+def _chat_id(body: dict[str, Any]) -> str:
+    return f"chatcmpl-{body.get('user', 'scripted')}"
+
+
 def _chat_completion(body: dict[str, Any]) -> dict[str, Any]:
     choice = {"index": 0, "message": {"role": "assistant", "content": _said(body)}, "finish_reason": "stop"}
-    head = {"id": "chatcmpl-scripted", "object": "chat.completion", "created": 0, "model": CHAT_MODEL}
+    head = {"id": _chat_id(body), "object": "chat.completion", "created": 0, "model": CHAT_MODEL}
     return {**head, "choices": [choice], "usage": _USAGE}
 
 
@@ -85,7 +90,7 @@ def _completion(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stream(body: dict[str, Any]) -> str:
-    chunk = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 0, "model": CHAT_MODEL}
+    chunk = {"id": _chat_id(body), "object": "chat.completion.chunk", "created": 0, "model": CHAT_MODEL}
     delta = {"role": "assistant", "content": _said(body)}
     chunks = [
         {**chunk, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},

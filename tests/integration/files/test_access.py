@@ -1,6 +1,5 @@
 """Authentication, access rules and quota hold on the streaming routes as on llama-stack's own."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from openai.resources.files import Files
 from tests.integration.files import web
 from tests.integration.files.places import LocalPlace
 from tests.integration.files.serving import Home
-from tests.support import http_server
-from tests.support.process import LOOPBACK
+from tests.support import token_service
 from tests.support.run_configs import sqlite_sql
 from tests.support.stack_server import StackServer
 
@@ -26,33 +24,22 @@ MEMBERS_READ_OWNERS_DELETE = [
 
 
 @pytest.fixture(scope="module")
-def auth_endpoint() -> Iterator[str]:
-    """A service that takes a user's name for the user's token."""
-
-    class Answer(http_server.Handler):
-        def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            teams = TEAMS.get(asked["api_key"])
-            self.send_response(401 if teams is None else 200)
-            self.end_headers()
-            attributes = {"teams": teams} if teams else {}
-            self.wfile.write(json.dumps({"principal": asked["api_key"], "attributes": attributes}).encode())
-
-    with http_server.serving(Answer) as port:
-        yield f"http://{LOOPBACK}:{port}/validate"
+def auth() -> Iterator[dict[str, Any]]:
+    """A service that knows the users."""
+    with token_service.serve({user: {"teams": teams} if teams else {} for user, teams in TEAMS.items()}) as provider:
+        yield provider
 
 
-def serve(directory: Path, auth_endpoint: str, **auth: Any) -> Any:
+def serve(directory: Path, provider: dict[str, Any], **auth: Any) -> Any:
     """Serve files to those whom the service knows."""
     home = Home(LocalPlace(directory / "contents"), directory, sqlite_sql(directory))
-    provider = {"type": "custom", "endpoint": auth_endpoint}
     return home.serve(server={"auth": {"provider_config": provider, **auth}})
 
 
 @pytest.fixture(scope="module")
-def stack(auth_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackServer]:
-    """A server with llama-stack's default rules: who shares the attributes of a file's owner may use it."""
-    with serve(tmp_path_factory.mktemp("home"), auth_endpoint) as server:
+def stack(auth: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackServer]:
+    """A server with the default rules: a file is its owner's alone."""
+    with serve(tmp_path_factory.mktemp("home"), auth) as server:
         yield server
 
 
@@ -70,19 +57,16 @@ def test_nobody_gets_in_without_a_token(stack: StackServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "others", "strangers"),
-    [("alice", ["rita"], ["bob", "carol"]), ("carol", [], ["alice", "dave"])],
+    ("owner", "others"),
+    [("alice", ["rita", "bob", "carol"]), ("carol", ["alice", "dave"])],
     ids=["with a team", "without attributes"],
 )
-def test_a_file_is_for_those_like_its_owner(
-    stack: StackServer, owner: str, others: list[str], strangers: list[str]
-) -> None:
+def test_a_file_is_its_owners_alone(stack: StackServer, owner: str, others: list[str]) -> None:
     file_id = files_of(stack, owner).create(file=("f", b"secret"), purpose="assistants").id
-    for user in (owner, *others):
-        files = files_of(stack, user)
-        assert files.content(file_id).read() == b"secret"
-        assert [file.id for file in files.list()] == [file_id]
-    for user in strangers:
+    mine = files_of(stack, owner)
+    assert mine.content(file_id).read() == b"secret"
+    assert [file.id for file in mine.list()] == [file_id]
+    for user in others:
         files = files_of(stack, user)
         for use in (files.retrieve, files.content, files.delete):
             with pytest.raises(NotFoundError):
@@ -106,8 +90,8 @@ def test_a_page_is_full_though_others_have_files_between(stack: StackServer) -> 
         (bob if number % 2 else alice).delete(file_id)
 
 
-def test_the_rules_of_the_config_hold(auth_endpoint: str, tmp_path: Path) -> None:
-    with serve(tmp_path, auth_endpoint, access_policy=MEMBERS_READ_OWNERS_DELETE) as stack:
+def test_the_rules_of_the_config_hold(auth: dict[str, Any], tmp_path: Path) -> None:
+    with serve(tmp_path, auth, access_policy=MEMBERS_READ_OWNERS_DELETE) as stack:
         file_id = files_of(stack, "alice").create(file=("f", b"x"), purpose="assistants").id
         assert files_of(stack, "rita").content(file_id).read() == b"x"
         with pytest.raises(PermissionDeniedError):
