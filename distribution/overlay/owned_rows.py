@@ -24,6 +24,8 @@ def fetch_all(original: Any) -> Any:
     async def fetch_all(
         self: Any, table: str, where: Any = None, limit: Any = None, order_by: Any = None, cursor: Any = None
     ) -> Any:
+        if limit is not None and limit < 0:
+            raise ValueError("limit cannot be negative")
         access = _access(self, table)
         conditions, where_sql = dict(where or {}), None
         match access.only_of():

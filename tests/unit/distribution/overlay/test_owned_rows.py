@@ -108,6 +108,8 @@ def test_a_page_is_full_though_others_rows_lie_between(tmp_path: Path, policy: l
         assert await seen(store, ALICE, limit=2, cursor=("id", "a")) == (["b", "c"], False)
         assert await seen(store, ALICE, limit=3) == (["a", "b", "c"], False)
         assert await seen(store, ALICE) == (["a", "b", "c"], False)
+        with pytest.raises(ValueError, match="limit cannot be negative"):
+            await seen(store, ALICE, limit=-1)
 
     run(tmp_path, policy, work)
 
