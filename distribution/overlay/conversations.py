@@ -24,6 +24,39 @@ Row = dict[str, Any]
 
 
 @change(
+    f"{SERVICE}.__init__",
+    takes=("self", "config", "deps"),
+    why="`server.auth.access_policy` does not hold for conversations.",
+    reference="llamastack/llama-stack#4834",
+    fixed_in="0.6.0",
+    advisory="conversations-of-others",
+)
+def with_policy(initialize: Any) -> Any:
+    def with_policy(self: Any, config: Any, deps: Any) -> None:
+        auth = config.run_config.server.auth
+        policy = auth.access_policy if auth else []
+        initialize(self, config.model_copy(update={"policy": policy}), deps)
+
+    return with_policy
+
+
+@change(
+    f"{SERVICE}.update_conversation",
+    takes=("self", "conversation_id", "metadata"),
+    why="Anybody changes the metadata of any conversation.",
+    reference="llamastack/llama-stack#4834",
+    fixed_in="0.6.0",
+    advisory="conversations-of-others",
+)
+def update_conversation(update: Any) -> Any:
+    async def update_conversation(self: Any, conversation_id: str, metadata: Any) -> Any:
+        await self.get_conversation(conversation_id)
+        return await update(self, conversation_id, metadata)
+
+    return update_conversation
+
+
+@change(
     f"{SERVICE}.create_conversation",
     takes=("self", "items", "metadata"),
     why="Items given with a new conversation are stored out of order (see add_items).",
@@ -117,9 +150,10 @@ def all_items(original: None) -> Any:
 @change(
     f"{SERVICE}.openai_delete_conversation",
     takes=("self", "conversation_id"),
-    why="The items and messages of a deleted conversation stay in the database.",
+    why="Anybody deletes any conversation, and its items and messages stay in the database.",
     reference="llamastack/llama-stack#4834, #6058",
     fixed_in="ogx 1.2.0",
+    advisory="conversations-of-others",
 )
 def delete_conversation(original: Any) -> Any:
     from llama_stack.apis.conversations.conversations import ConversationDeletedResource
@@ -127,10 +161,11 @@ def delete_conversation(original: Any) -> Any:
     async def openai_delete_conversation(self: Any, conversation_id: str) -> Any:
         async with _only_one(self, conversation_id):
             await self.get_conversation(conversation_id)
-            if responses_store := self.__dict__.get("responses_store"):
-                await responses_store.sql_store.delete(MESSAGES, {"conversation_id": conversation_id})
-            await self.sql_store.delete(TABLE, {"conversation_id": conversation_id})
+            # Asks whether the user may. Whoever does it away takes along what others have added.
             await self.sql_store.delete("openai_conversations", {"id": conversation_id})
+            if responses_store := self.__dict__.get("responses_store"):
+                await responses_store.sql_store.sql_store.delete(MESSAGES, {"conversation_id": conversation_id})
+            await self.sql_store.sql_store.delete(TABLE, {"conversation_id": conversation_id})
         return ConversationDeletedResource(id=conversation_id)
 
     return openai_delete_conversation
@@ -197,7 +232,7 @@ def process_input(process: Any) -> Any:
 )
 def forget_messages(original: Any) -> Any:
     async def forget_messages(self: Any, conversation_id: str, messages: Any) -> None:
-        await self.sql_store.delete(MESSAGES, {"conversation_id": conversation_id})
+        await self.sql_store.sql_store.delete(MESSAGES, {"conversation_id": conversation_id})
 
     return forget_messages
 

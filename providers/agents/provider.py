@@ -1,6 +1,7 @@
 """llama-stack's reference implementation of agents, mended: an agent and its sessions belong to who made it."""
 
 import asyncio
+from typing import Any
 
 from llama_stack.apis.agents import AgentConfig, AgentCreateResponse, Turn
 from llama_stack.apis.common.errors import ResourceNotFoundError
@@ -67,9 +68,10 @@ class AgentsProvider(MetaReferenceAgentsImpl):
         ]
         return paginate_records(sessions, start_index, limit)
 
-    async def delete_agents_session(self, agent_id: str, session_id: str) -> None:
+    async def delete_agents_session(self, agent_id: str, session_id: str) -> None:  # type: ignore[override]
         """Remove a session with its turns."""
-        session = await (await self._get_agent_impl(agent_id)).storage.get_session_info(session_id)
+        agent = await self._get_agent_impl(agent_id)
+        session: Any = await agent.storage.get_session_info(session_id)
         user = get_authenticated_user()
         if session is not None and not is_action_allowed(self.policy, Action.DELETE, session, user):
             raise AccessDeniedError(Action.DELETE.value, session, user)

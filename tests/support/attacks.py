@@ -13,10 +13,14 @@ from typing import Any
 import httpx
 
 from tests.support import belongings
-from tests.support.belongings import AGENT, CANDIDATE, CHAT_MODEL, EMBEDDING_MODEL, Belongings
+from tests.support.belongings import CANDIDATE, CHAT_MODEL, EMBEDDING_MODEL, Belongings
 
 PREFIX = re.compile(r"^/v1(/openai/v1|alpha|beta)?(?=/)")
 PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
+REFUSALS = (403, 404)
+NOT_IMPLEMENTED = 501
+SHORT = 2
+"""Ids of this length stand in every answer."""
 VOLATILE = re.compile(r'"(created|last_active_at)": *\d+')
 
 
@@ -56,7 +60,7 @@ def fixed(body: Any) -> tuple[Attack, ...]:
 
 
 BY_ID = (Attack(),)
-NOBODYS = ()
+NOBODYS: tuple[Attack, ...] = ()
 
 TURN = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
 CHAT = [{"role": "user", "content": "hello"}]
@@ -108,26 +112,24 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
     "GET /models": listing(),
     "GET /models/{model_id}": BY_ID,
     "DELETE /models/{model_id}": BY_ID,
-    "POST /models": (
-        Attack(lambda a, b: {"model_id": a.word, "provider_id": "vllm", "metadata": {"of": b.word}}),
-    ),
+    "POST /models": (harmless(lambda a, b: {"model_id": a.word, "provider_id": "vllm", "metadata": {"of": b.word}}),),
     "GET /shields": listing(),
     "GET /shields/{identifier}": BY_ID,
     "DELETE /shields/{identifier}": BY_ID,
     "POST /shields": (
-        Attack(
+        harmless(
             lambda a, b: {"shield_id": a["shield_id"], "provider_id": "llama-guard", "provider_shield_id": CHAT_MODEL}
         ),
     ),
-    "POST /safety/run-shield": (
-        Attack(lambda a, b: {"shield_id": a["shield_id"], "messages": CHAT, "params": {}}),
-    ),
+    "POST /safety/run-shield": (Attack(lambda a, b: {"shield_id": a["shield_id"], "messages": CHAT, "params": {}}),),
     "POST /moderations": (harmless(lambda a, b: {"model": a["shield_id"], "input": "hello"}),),
     "GET /toolgroups": listing(),
     "GET /toolgroups/{toolgroup_id}": BY_ID,
     "DELETE /toolgroups/{toolgroup_id}": BY_ID,
     "POST /toolgroups": (
-        Attack(lambda a, b: {"toolgroup_id": a["toolgroup_id"], "provider_id": "rag-runtime", "args": {"of": b.word}}),
+        harmless(
+            lambda a, b: {"toolgroup_id": a["toolgroup_id"], "provider_id": "rag-runtime", "args": {"of": b.word}}
+        ),
     ),
     "GET /tools": (*listing(), Attack(query=lambda a: {"toolgroup_id": a["toolgroup_id"]})),
     "GET /tools/{tool_name}": BY_ID,
@@ -135,13 +137,13 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
     "GET /datasets": listing(),
     "GET /datasets/{dataset_id}": BY_ID,
     "DELETE /datasets/{dataset_id}": BY_ID,
-    "POST /datasets": (Attack(lambda a, b: belongings.dataset(a["dataset_id"], b.word)),),
+    "POST /datasets": (harmless(lambda a, b: belongings.dataset(a["dataset_id"], b.word)),),
     "GET /datasetio/iterrows/{dataset_id}": BY_ID,
     "POST /datasetio/append-rows/{dataset_id}": fixed({"rows": [{"input_query": "mine"}]}),
     "GET /scoring-functions": listing(),
     "GET /scoring-functions/{scoring_fn_id}": BY_ID,
     "DELETE /scoring-functions/{scoring_fn_id}": BY_ID,
-    "POST /scoring-functions": (Attack(lambda a, b: belongings.scoring_function(a["scoring_fn_id"], b.word)),),
+    "POST /scoring-functions": (harmless(lambda a, b: belongings.scoring_function(a["scoring_fn_id"], b.word)),),
     "POST /scoring/score": (
         Attack(lambda a, b: {"input_rows": rows(b.word), "scoring_functions": {a["scoring_fn_id"]: None}}),
     ),
@@ -151,9 +153,7 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
     "GET /eval/benchmarks": listing(),
     "GET /eval/benchmarks/{benchmark_id}": BY_ID,
     "DELETE /eval/benchmarks/{benchmark_id}": BY_ID,
-    "POST /eval/benchmarks": (
-        Attack(lambda a, b: belongings.benchmark(a["benchmark_id"], b["dataset_id"], b.word)),
-    ),
+    "POST /eval/benchmarks": (harmless(lambda a, b: belongings.benchmark(a["benchmark_id"], b["dataset_id"], b.word)),),
     "POST /eval/benchmarks/{benchmark_id}/evaluations": (
         Attack(
             lambda a, b: {"input_rows": rows(b.word), "scoring_functions": [], "benchmark_config": CANDIDATE},
@@ -181,9 +181,7 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
         Attack(lambda a, b: {"model": a["model_id"], "prompt": "hello", "stream": True}),
     ),
     "POST /embeddings": (Attack(lambda a, b: {"model": a["model_id"], "input": "hello"}),),
-    "POST /inference/rerank": (
-        harmless(lambda a, b: {"model": a["model_id"], "query": "hello", "items": ["hello"]}),
-    ),
+    "POST /inference/rerank": (harmless(lambda a, b: {"model": a["model_id"], "query": "hello", "items": ["hello"]}),),
     # Files, prompts, batches.
     "GET /files": listing(lambda a: {"after": a["file_id"]}),
     "POST /files": NOBODYS,
@@ -235,9 +233,7 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
     "GET /vector_stores/{vector_store_id}/file_batches/{batch_id}": BY_ID,
     "GET /vector_stores/{vector_store_id}/file_batches/{batch_id}/files": BY_ID,
     "POST /vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel": BY_ID,
-    "POST /vector-io/insert": (
-        Attack(lambda a, b: {"vector_db_id": a["vector_store_id"], "chunks": [chunk(b.word)]}),
-    ),
+    "POST /vector-io/insert": (Attack(lambda a, b: {"vector_db_id": a["vector_store_id"], "chunks": [chunk(b.word)]}),),
     "POST /vector-io/query": (Attack(lambda a, b: {"vector_db_id": a["vector_store_id"], "query": "third drawer"}),),
     # Tools.
     "POST /tool-runtime/rag-tool/insert": (
@@ -287,9 +283,7 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
     "GET /responses/{response_id}": BY_ID,
     "GET /responses/{response_id}/input_items": (Attack(), Attack(query=lambda a: {"limit": 5})),
     "DELETE /responses/{response_id}": BY_ID,
-    "POST /conversations": (
-        harmless(lambda a, b: {"items": [{**_a_message, "id": a["item_id"]}]}),
-    ),
+    "POST /conversations": (harmless(lambda a, b: {"items": [{**_a_message, "id": a["item_id"]}]}),),
     "GET /conversations/{conversation_id}": BY_ID,
     "POST /conversations/{conversation_id}": fixed({"metadata": {"of": "me"}}),
     "DELETE /conversations/{conversation_id}": BY_ID,
@@ -369,11 +363,11 @@ def attack(operation: Operation, theirs: Belongings, mine: Belongings) -> Iterat
     """Try everything on an operation; yields what should not have happened."""
     for one in ATTACKS[operation.name]:
         body = one.body(theirs, mine) if one.body else None
-        for path in _paths(operation, one, theirs, mine):
+        for path, outcome in _paths(operation, one, theirs, mine):
             answer = mine.http.request(operation.method, path, params=one.query(theirs), json=body)
-            if wrong := _wrong(answer, one.outcome, theirs):
-                sent = f" with {json.dumps(body)}" if body else ""
-                yield f"{operation.method} {answer.url.path}?{answer.url.query.decode()}{sent}: {wrong}"
+            sent = f"{path} {json.dumps(one.query(theirs))} {json.dumps(body)}"
+            if wrong := _wrong(answer, outcome, theirs, sent):
+                yield f"{operation.method} {sent}: {answer.status_code} {wrong}"
 
 
 def state(all_operations: list[Operation], theirs: Belongings) -> dict[str, str]:
@@ -387,26 +381,24 @@ def state(all_operations: list[Operation], theirs: Belongings) -> dict[str, str]
     return found
 
 
-def _paths(operation: Operation, one: Attack, theirs: Belongings, mine: Belongings) -> Iterator[str]:
+def _paths(operation: Operation, one: Attack, theirs: Belongings, mine: Belongings) -> Iterator[tuple[str, Outcome]]:
     """The path with the ids of who is attacked; then what is theirs looked for in what is the attacker's own."""
     names = operation.parameters
     if one.on_mine:
-        yield operation.at([mine[name] for name in names])
+        yield operation.at([mine[name] for name in names]), one.outcome
         return
-    for own in range(max(len(names), 1)):
-        yield operation.at([(mine if at < own else theirs)[name] for at, name in enumerate(names)])
+    yield operation.at([theirs[name] for name in names]), one.outcome
+    for own in range(1, len(names)):
+        mixed = [(mine if at < own else theirs)[name] for at, name in enumerate(names)]
+        yield operation.at(mixed), Outcome.HARMLESS
 
 
-def _wrong(answer: httpx.Response, outcome: Outcome, theirs: Belongings) -> str:
-    asked = f"{answer.url.path} {(answer.request.content or b'').decode()}"
+def _wrong(answer: httpx.Response, outcome: Outcome, theirs: Belongings, sent: str) -> str:
     told = answer.text
-    if outcome is Outcome.REFUSED and answer.status_code not in (403, 404):
-        return f"{answer.status_code} {told[:200]}"
-    if answer.is_server_error:
-        return f"{answer.status_code} {told[:200]}"
-    if theirs.word in told and theirs.word not in asked:
-        return f"tells {theirs.word}: {told[:300]}"
-    seen = sorted(name for name, one in theirs.ids.items() if len(one) > 2 and one in told and one not in str(answer.url))
-    sent = [name for name in seen if theirs[name] in asked]
-    leaked = [name for name in seen if name not in sent]
+    if outcome is Outcome.REFUSED and answer.status_code not in REFUSALS:
+        return told[:300]
+    if answer.is_server_error and answer.status_code != NOT_IMPLEMENTED:
+        return told[:300]
+    known = [theirs.word, *(one for one in theirs.ids.values() if len(one) > SHORT)]
+    leaked = [one for one in known if one in told and one.removeprefix("chatcmpl-").removeprefix("vllm/") not in sent]
     return f"tells {', '.join(leaked)}: {told[:300]}" if leaked else ""

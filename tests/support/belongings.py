@@ -117,7 +117,7 @@ def _files_and_stores(mine: Belongings) -> None:
 
 def _batches(mine: Belongings) -> None:
     body = {"model": CHAT_MODEL, "messages": [{"role": "user", "content": mine.word}]}
-    batch = mine.batch(body, metadata={"of": mine.word}, idempotency_key=mine.word)
+    batch = mine.batch(body, metadata={"of": mine.word}, idempotency_key="monday")
     mine.ids |= {key: batch[key] for key in ("input_file_id", "output_file_id")} | {"batch_id": batch["id"]}
 
 
