@@ -41,6 +41,24 @@ def with_policy(initialize: Any) -> Any:
 
 
 @change(
+    f"{SERVICE}.require_update",
+    adds=True,
+    why="Who may read a conversation adds to it: an item is a row of its own.",
+    advisory="conversations-of-others",
+)
+def require_update(original: None) -> Any:
+    from providers.access.records import Access, Owner
+
+    async def require_update(self: Any, conversation_id: str) -> None:
+        await self.get_conversation(conversation_id)
+        row = await self.sql_store.fetch_one("openai_conversations", where={"id": conversation_id})
+        owner = Owner(row["owner_principal"] or "", row["access_attributes"])
+        Access(self.policy, "sql_record::openai_conversations").require("update", conversation_id, owner)
+
+    return require_update
+
+
+@change(
     f"{SERVICE}.update_conversation",
     takes=("self", "conversation_id", "metadata"),
     why="Anybody changes the metadata of any conversation.",
@@ -84,6 +102,7 @@ def add_items(original: Any) -> Any:
     async def add_items(self: Any, conversation_id: str, items: list[Any]) -> Any:
         async with _only_one(self, conversation_id):
             await self._get_validated_conversation(conversation_id)
+            await self.require_update(conversation_id)
             # Whoever owns the last one: rows are numbered by a clock that never stands still nor goes back.
             last = await self.sql_store.sql_store.fetch_one(
                 TABLE, where={"conversation_id": conversation_id}, order_by=[("created_at", "desc")]
@@ -214,6 +233,7 @@ def process_input(process: Any) -> Any:
     ) -> Any:
         if previous_response_id or conversation is None:
             return await process(self, input, tools, previous_response_id, conversation)
+        await self.conversations_api.require_update(conversation)
         items = await self.conversations_api.all_items(conversation)
         messages = await _messages(convert, _with_results(items, OpenAIResponseOutputMessageMCPCall))
         # Told of earlier messages, upstream leaves out a user's message that says the last one again. That is meant for

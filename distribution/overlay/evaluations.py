@@ -20,7 +20,7 @@ AsyncFunction = Callable[..., Awaitable[Any]]
     f"{REFERENCE}.run_eval",
     takes=("self", "benchmark_id", "benchmark_config"),
     why=UNCHECKED,
-    advisory="jobs-of-others",
+    advisory="jobs-of-all-users",
 )
 def unguessable(run: AsyncFunction) -> AsyncFunction:
     async def run_eval(self: Any, benchmark_id: str, benchmark_config: Any) -> Any:
@@ -37,7 +37,7 @@ def unguessable(run: AsyncFunction) -> AsyncFunction:
     f"{ROUTER}.run_eval",
     takes=("self", "benchmark_id", "benchmark_config"),
     why=UNCHECKED,
-    advisory="jobs-of-others",
+    advisory="jobs-of-all-users",
 )
 def claimed(run: AsyncFunction) -> AsyncFunction:
     async def run_eval(self: Any, benchmark_id: str, benchmark_config: Any) -> Any:
@@ -67,7 +67,7 @@ for name, action in {"job_status": "read", "job_result": "read", "job_cancel": "
         f"{ROUTER}.{name}",
         takes=("self", "benchmark_id", "job_id"),
         why=UNCHECKED,
-        advisory="jobs-of-others",
+        advisory="jobs-of-all-users",
     )(checked(action))
 
 

@@ -66,7 +66,7 @@ def in_the_requests_context(original: Any) -> Any:
     why="All requests share one list of spans: those of one become children of another's, and none is ever freed.",
     reference="llamastack/llama-stack#4432",
     fixed_in="0.4.0",
-    advisory="shared-traces",
+    advisory="traces-in-common",
 )
 def own_spans(original: Any) -> Any:
     def initialize(self: Any, logger: Any, trace_id: str) -> None:

@@ -170,9 +170,9 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
     "POST /chat/completions": (
         Attack(lambda a, b: {"model": a["model_id"], "messages": CHAT}),
         Attack(lambda a, b: {"model": a["model_id"], "messages": CHAT, "stream": True}),
-        # vLLM lets a request choose the id under which its answer is stored.
-        harmless(lambda a, b: {"model": CHAT_MODEL, "messages": CHAT, "request_id": chosen_id(a)}),
-        harmless(lambda a, b: {"model": CHAT_MODEL, "messages": CHAT, "request_id": chosen_id(a), "stream": True}),
+        # A client may have a say in the id under which its answer is stored: with vLLM by `request_id`.
+        harmless(lambda a, b: {"model": CHAT_MODEL, "messages": CHAT, "user": chosen_id(a)}),
+        harmless(lambda a, b: {"model": CHAT_MODEL, "messages": CHAT, "user": chosen_id(a), "stream": True}),
     ),
     "GET /chat/completions": listing(lambda a: {"after": a["completion_id"]}, lambda a: {"model": CHAT_MODEL}),
     "GET /chat/completions/{completion_id}": BY_ID,
@@ -314,7 +314,7 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
 
 
 def chosen_id(theirs: Belongings) -> str:
-    """What a client says to a vLLM server so that its answer gets the id of the other's."""
+    """What a client says to the scripted backend so that its answer gets the id of the other's."""
     return theirs["completion_id"].removeprefix("chatcmpl-")
 
 

@@ -127,10 +127,10 @@ def _answers(mine: Belongings) -> None:
     response = {"model": CHAT_MODEL, "input": word, "conversation": ids["conversation_id"]}
     ids["response_id"] = mine.post("/v1/responses", response)["id"]
     ids["item_id"] = mine.get(f"/v1/conversations/{ids['conversation_id']}/items")["data"][-1]["id"]
-    completion = {"model": CHAT_MODEL, "messages": [{"role": "user", "content": word}]}
-    mine.post("/v1/chat/completions", completion)
-    stored = until(lambda: mine.get("/v1/chat/completions")["data"], lambda data: len(data) > 0)
-    ids["completion_id"] = stored[0]["id"]
+    completion = {"model": CHAT_MODEL, "messages": [{"role": "user", "content": word}], "user": f"first-of-{mine.user}"}
+    ids["completion_id"] = mine.post("/v1/chat/completions", completion)["id"]
+    stored = f"/v1/chat/completions/{ids['completion_id']}"
+    until(lambda: mine.http.get(stored), lambda answer: answer.is_success)
 
 
 def _agents(mine: Belongings) -> None:
