@@ -359,8 +359,20 @@ def operations(document: dict[str, Any]) -> list[Operation]:
     return sorted(found, key=lambda one: ("GET", "POST", "PUT", "PATCH", "DELETE").index(one.method))
 
 
-def attack(operation: Operation, theirs: Belongings, mine: Belongings) -> Iterator[str]:
-    """Try everything on an operation; yields what should not have happened."""
+def one_of_each(all_operations: list[Operation]) -> list[Operation]:
+    """Operations without those that are the same below another prefix."""
+    return list({operation.name: operation for operation in all_operations}.values())
+
+
+def attempt(all_operations: list[Operation], theirs: Belongings, mine: Belongings) -> list[str]:
+    """Try everything on what is another's; return what should not have happened."""
+    before = _state(all_operations, theirs)
+    found = [wrong for operation in all_operations for wrong in _attack(operation, theirs, mine)]
+    after = _state(all_operations, theirs)
+    return found + [f"{path} was {before[path]}, is {after[path]}" for path in before if before[path] != after[path]]
+
+
+def _attack(operation: Operation, theirs: Belongings, mine: Belongings) -> Iterator[str]:
     for one in ATTACKS[operation.name]:
         body = one.body(theirs, mine) if one.body else None
         for path, outcome in _paths(operation, one, theirs, mine):
@@ -370,7 +382,7 @@ def attack(operation: Operation, theirs: Belongings, mine: Belongings) -> Iterat
                 yield f"{operation.method} {sent}: {answer.status_code} {wrong}"
 
 
-def state(all_operations: list[Operation], theirs: Belongings) -> dict[str, str]:
+def _state(all_operations: list[Operation], theirs: Belongings) -> dict[str, str]:
     """All that a user can read of what is theirs, by path."""
     found = {}
     for operation in all_operations:
