@@ -87,10 +87,12 @@ class AgentsProvider(MetaReferenceAgentsImpl):
     async def _get_agent_impl(self, agent_id: str) -> ChatAgent:
         """Return an agent to work with, which all of upstream's methods do first."""
         await self._require(Action.READ, agent_id)
+        if await self.persistence_store.get(f"agent:{agent_id}") is None:
+            raise _not_found(agent_id)
         return await super()._get_agent_impl(agent_id)
 
     async def _require(self, action: Action, agent_id: str) -> None:
-        await self.owners.require(action, agent_id, ResourceNotFoundError(agent_id, "Agent", "client.agents.list()"))
+        await self.owners.require(action, agent_id, _not_found(agent_id))
 
     async def health(self) -> HealthResponse:
         """Say whether both stores answer; the APIs that agents use speak for themselves."""
@@ -104,3 +106,7 @@ class AgentsProvider(MetaReferenceAgentsImpl):
         except Exception as error:
             return HealthResponse(status=HealthStatus.ERROR, message=str(error))
         return HealthResponse(status=HealthStatus.OK)
+
+
+def _not_found(agent_id: str) -> ResourceNotFoundError:
+    return ResourceNotFoundError(agent_id, "Agent", "client.agents.list()")
