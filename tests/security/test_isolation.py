@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from tests.security.conftest import ROOT, Served
-from tests.support import attacks, belongings
-from tests.support.attacks import ATTACKS, Operation
+from tests.support import attempts, belongings
+from tests.support.attacks import ATTACKS
+from tests.support.attempts import Operation
 from tests.support.belongings import Belongings
 from tests.support.image import BuiltImage
 from tests.support.postgres import Postgres
@@ -25,7 +26,7 @@ def document(guarded: Served) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def operations(document: dict[str, Any]) -> list[Operation]:
     """All operations."""
-    return attacks.operations(document)
+    return attempts.operations(document)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_no_operation_is_forgotten(operations: list[Operation]) -> None:
 def test_nobody_else_gets_at_what_is_alices(guarded: Served, operations: list[Operation], alice: Belongings) -> None:
     rita = belongings.of("rita", guarded.http_as("rita"))  # of Alice's team
 
-    assert attacks.attempt(operations, alice, rita) == []
+    assert attempts.attempt(operations, alice, rita) == []
 
 
 def test_who_has_nothing_in_common_with_her_gets_at_nothing(
@@ -55,7 +56,7 @@ def test_who_has_nothing_in_common_with_her_gets_at_nothing(
 ) -> None:
     mallory = belongings.of("mallory", guarded.http_as("mallory"))
 
-    assert attacks.attempt(attacks.one_of_each(operations), alice, mallory) == []
+    assert attempts.attempt(attempts.one_of_each(operations), alice, mallory) == []
 
 
 def test_nobody_else_gets_at_it_in_postgresql(
@@ -82,4 +83,4 @@ def test_nobody_else_gets_at_it_in_postgresql(
         users = Served(url, tmp_path, backend)
         alice, rita = (belongings.of(user, users.http_as(user)) for user in ("alice", "rita"))
 
-        assert attacks.attempt(attacks.one_of_each(operations), alice, rita) == []
+        assert attempts.attempt(attempts.one_of_each(operations), alice, rita) == []
