@@ -19,7 +19,8 @@ SERVER_ERROR = 500
 WITHOUT_BODY = (204, 304)
 # What upstream raises as a plain ValueError, as for any mistake in a request.
 NOT_FOUND = re.compile(
-    r"(Benchmark|Chat completion|Conversation|File|Item|Job|Provider|Response|Scoring|Session|Shield|Vector_store)"
+    r"(Benchmark|Chat completion|Conversation|Dataset|File|Item|Job|Provider|Response|Scoring|Session|Shield|Tool"
+    r"|Vector_store)"
     r"\b.* not (found|served)\b"
 )
 # OpenAI's words; every other mistake of a client is an invalid request.
@@ -61,16 +62,17 @@ def streaming_response(original: Any) -> Any:
         """Waits for the first event before it says 200."""
 
         async def stream_response(self, send: "Send") -> None:
-            events: AsyncIterator[Any] = aiter(self.body_iterator)
-            try:
-                first = await anext(events)
-            except StopAsyncIteration:
-                first = ""
-            except Exception as error:
-                server.logger.error("A stream failed before its first event", exc_info=error)
-                raise server.translate_exception(error) from error
-            self.body_iterator = _again(first, events)
-            await super().stream_response(send)
+            body: Any = self.body_iterator
+            async with aclosing(body) as events:  # also if the client has left, for what is stored then
+                try:
+                    first = await anext(events)
+                except StopAsyncIteration:
+                    first = ""
+                except Exception as error:
+                    server.logger.error("A stream failed before its first event", exc_info=error)
+                    raise server.translate_exception(error) from error
+                self.body_iterator = _again(first, events)
+                await super().stream_response(send)
 
     return EventStream
 

@@ -24,6 +24,57 @@ Row = dict[str, Any]
 
 
 @change(
+    f"{SERVICE}.__init__",
+    takes=("self", "config", "deps"),
+    why="`server.auth.access_policy` does not hold for conversations.",
+    reference="llamastack/llama-stack#4834",
+    fixed_in="0.6.0",
+    advisory="conversations-of-others",
+)
+def with_policy(initialize: Any) -> Any:
+    def with_policy(self: Any, config: Any, deps: Any) -> None:
+        auth = config.run_config.server.auth
+        policy = auth.access_policy if auth else []
+        initialize(self, config.model_copy(update={"policy": policy}), deps)
+
+    return with_policy
+
+
+@change(
+    f"{SERVICE}.require_update",
+    adds=True,
+    why="Who may read a conversation adds to it: an item is a row of its own.",
+    advisory="conversations-of-others",
+)
+def require_update(original: None) -> Any:
+    from providers.access.records import Access, Owner
+
+    async def require_update(self: Any, conversation_id: str) -> None:
+        await self.get_conversation(conversation_id)
+        row = await self.sql_store.fetch_one("openai_conversations", where={"id": conversation_id})
+        owner = Owner(row["owner_principal"] or "", row["access_attributes"])
+        Access(self.policy, "sql_record::openai_conversations").require("update", conversation_id, owner)
+
+    return require_update
+
+
+@change(
+    f"{SERVICE}.update_conversation",
+    takes=("self", "conversation_id", "metadata"),
+    why="Anybody changes the metadata of any conversation.",
+    reference="llamastack/llama-stack#4834",
+    fixed_in="0.6.0",
+    advisory="conversations-of-others",
+)
+def update_conversation(update: Any) -> Any:
+    async def update_conversation(self: Any, conversation_id: str, metadata: Any) -> Any:
+        await self.get_conversation(conversation_id)
+        return await update(self, conversation_id, metadata)
+
+    return update_conversation
+
+
+@change(
     f"{SERVICE}.create_conversation",
     takes=("self", "items", "metadata"),
     why="Items given with a new conversation are stored out of order (see add_items).",
@@ -51,6 +102,7 @@ def add_items(original: Any) -> Any:
     async def add_items(self: Any, conversation_id: str, items: list[Any]) -> Any:
         async with _only_one(self, conversation_id):
             await self._get_validated_conversation(conversation_id)
+            await self.require_update(conversation_id)
             # Whoever owns the last one: rows are numbered by a clock that never stands still nor goes back.
             last = await self.sql_store.sql_store.fetch_one(
                 TABLE, where={"conversation_id": conversation_id}, order_by=[("created_at", "desc")]
@@ -117,9 +169,10 @@ def all_items(original: None) -> Any:
 @change(
     f"{SERVICE}.openai_delete_conversation",
     takes=("self", "conversation_id"),
-    why="The items and messages of a deleted conversation stay in the database.",
+    why="Anybody deletes any conversation, and its items and messages stay in the database.",
     reference="llamastack/llama-stack#4834, #6058",
     fixed_in="ogx 1.2.0",
+    advisory="conversations-of-others",
 )
 def delete_conversation(original: Any) -> Any:
     from llama_stack.apis.conversations.conversations import ConversationDeletedResource
@@ -127,10 +180,11 @@ def delete_conversation(original: Any) -> Any:
     async def openai_delete_conversation(self: Any, conversation_id: str) -> Any:
         async with _only_one(self, conversation_id):
             await self.get_conversation(conversation_id)
-            if responses_store := self.__dict__.get("responses_store"):
-                await responses_store.sql_store.delete(MESSAGES, {"conversation_id": conversation_id})
-            await self.sql_store.delete(TABLE, {"conversation_id": conversation_id})
+            # Asks whether the user may. Whoever does it away takes along what others have added.
             await self.sql_store.delete("openai_conversations", {"id": conversation_id})
+            if responses_store := self.__dict__.get("responses_store"):
+                await responses_store.sql_store.sql_store.delete(MESSAGES, {"conversation_id": conversation_id})
+            await self.sql_store.sql_store.delete(TABLE, {"conversation_id": conversation_id})
         return ConversationDeletedResource(id=conversation_id)
 
     return openai_delete_conversation
@@ -179,6 +233,7 @@ def process_input(process: Any) -> Any:
     ) -> Any:
         if previous_response_id or conversation is None:
             return await process(self, input, tools, previous_response_id, conversation)
+        await self.conversations_api.require_update(conversation)
         items = await self.conversations_api.all_items(conversation)
         messages = await _messages(convert, _with_results(items, OpenAIResponseOutputMessageMCPCall))
         # Told of earlier messages, upstream leaves out a user's message that says the last one again. That is meant for
@@ -197,7 +252,7 @@ def process_input(process: Any) -> Any:
 )
 def forget_messages(original: Any) -> Any:
     async def forget_messages(self: Any, conversation_id: str, messages: Any) -> None:
-        await self.sql_store.delete(MESSAGES, {"conversation_id": conversation_id})
+        await self.sql_store.sql_store.delete(MESSAGES, {"conversation_id": conversation_id})
 
     return forget_messages
 

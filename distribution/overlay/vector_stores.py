@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from distribution.overlay.declaration import change
 from distribution.overlay.replicas import is_shared
+from distribution.overlay.vector_store_access import as_sender
 
 if TYPE_CHECKING:
     from providers.stores import Store, Transaction
@@ -375,4 +376,4 @@ async def _resume(self: Any) -> None:
             remaining = await self._analyze_batch_completion_on_resume(batch_id, batch)
             if remaining:
                 work = self._process_file_batch_async(batch_id, batch, remaining)
-                self._file_batch_tasks[batch_id] = asyncio.create_task(work)
+                self._file_batch_tasks[batch_id] = asyncio.create_task(work, context=as_sender(batch))

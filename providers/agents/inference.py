@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from llama_stack.apis.models import ModelType
+
 _failure: ContextVar[Exception | None] = ContextVar("failure", default=None)
 
 
@@ -19,6 +21,10 @@ class AgentsInference:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inference, name)
+
+    async def require_model(self, model: str) -> None:
+        """Raise what a chat completion raises for a model that is not there, or not for the user."""
+        await self._inference._get_model_provider(model, ModelType.llm)
 
     async def openai_chat_completion(self, params: Any) -> AsyncIterator[Any]:
         """Stream an answer, without a limit if that is 0: upstream says so when nobody has said anything."""

@@ -1,5 +1,9 @@
-"""llama-stack's Responses, which keep the inference provider's errors and store before they say so."""
+"""llama-stack's Responses, which keep the inference provider's errors and store before they say so.
 
+What is not to be stored leaves no trace in a conversation either.
+"""
+
+import copy
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,11 +17,18 @@ TERMINAL = ("response.completed", "response.incomplete")
 class Responses(OpenAIResponsesImpl):
     """Responses for the agents provider."""
 
-    async def create_openai_response(self, *arguments: Any, **options: Any) -> Any:
-        """Create a response; raises what the inference provider has raised."""
+    _stores = True
+
+    async def create_openai_response(self, input: Any, model: str, *arguments: Any, **options: Any) -> Any:
+        """Create a response; raises what the inference provider has raised.
+
+        A model that is not there, or not for the user, is refused before a stream begins.
+        """
         forget_failure()
+        inference: Any = self.inference_api
+        await inference.require_model(model)
         try:
-            return await super().create_openai_response(*arguments, **options)
+            return await super().create_openai_response(input, model, *arguments, **options)
         except RuntimeError as error:
             raise last_failure() or error from None
 
@@ -27,10 +38,17 @@ class Responses(OpenAIResponsesImpl):
         Upstream stores them once the client asks for more, which finds nothing if it asks somewhere else.
         """
         last = None
-        async for event in super()._create_streaming_response(*arguments, **options):
+        here = copy.copy(self)
+        here._stores = options.get("store") is not False
+        async for event in super(Responses, here)._create_streaming_response(*arguments, **options):
             if event.type in TERMINAL:
                 last = event
             else:
                 yield event
         if last is not None:
             yield last
+
+    async def _sync_response_to_conversation(self, *arguments: Any) -> None:
+        """Add a response to its conversation, unless the request says not to store it."""
+        if self._stores:
+            await super()._sync_response_to_conversation(*arguments)

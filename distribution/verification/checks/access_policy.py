@@ -11,8 +11,11 @@ from distribution.verification.subject import Subject
 
 POLICY: KeyPath = ("server", "auth", "access_policy")
 TYPES = (
+    "agent",
+    "batch",
     "benchmark",
     "dataset",
+    "eval_job",
     "model",
     "prompt",
     "scoring_function",

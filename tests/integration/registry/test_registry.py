@@ -16,6 +16,7 @@ print(json.dumps({api.value: {name: spec.module for name, spec in specs.items()}
 """
 OURS = {
     "agents": {"inline::meta-reference": "providers.agents"},
+    "batches": {"inline::reference": "providers.batches"},
     "files": {"inline::files": "providers.files.local", "remote::s3-files": "providers.files.s3"},
     "inference": {"remote::vllm": "providers.inference.vllm"},
     "prompts": {"inline::prompts": "providers.prompts"},

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from llama_stack.apis.agents.openai_responses import OpenAIResponseInputToolFileSearch
+from llama_stack.apis.common.errors import ModelNotFoundError
 from llama_stack.apis.datatypes import Api
 from llama_stack.core.storage.datatypes import SqliteKVStoreConfig, SqliteSqlStoreConfig
 from llama_stack.providers.inline.agents.meta_reference.config import MetaReferenceAgentsImplConfig
@@ -28,6 +29,10 @@ class Inference:
 
     def __init__(self, error: Exception | None = None) -> None:
         self._error = error
+
+    async def _get_model_provider(self, model: str, _model_type: str) -> None:
+        if model != "m":
+            raise ModelNotFoundError(model)
 
     async def openai_chat_completion(self, _params: Any) -> AsyncIterator[ChatCompletionChunk]:
         """Answer in a chat."""
@@ -109,6 +114,15 @@ def test_a_stream_ends_with_the_failure() -> None:
     *_, last = run(use, ValueError("too long"))
     assert last.type == "response.failed"
     assert "too long" in last.response.error.message
+
+
+@pytest.mark.usefixtures("paths")
+def test_a_model_that_is_not_there_is_refused_before_a_stream_begins() -> None:
+    async def use(provider: AgentsProvider) -> None:
+        await provider.create_openai_response("Hi", "none", stream=True)
+
+    with pytest.raises(ModelNotFoundError):
+        run(use)
 
 
 @pytest.mark.usefixtures("paths")
