@@ -130,7 +130,8 @@ def _network(word: str, text: str, allows: bool) -> Network:
             raise ValueError(f"`{word}` is neither an address nor a network") from None
         raise ValueError(f"`{word}` is no network: is {meant} meant?") from None
     kind = place(network.network_address)
-    if allows and kind in NEVER and place(network.broadcast_address) is kind:
+    nothing_else = network.num_addresses == 1 or network.is_link_local or network.is_multicast or network.is_reserved
+    if allows and kind in NEVER and nothing_else:
         raise ValueError(f"`{word}` cannot be allowed: it is {kind.value}")
     return network
 
