@@ -119,10 +119,16 @@ def log_request_pre_validation(log_body: Any) -> Any:
     return log_request_pre_validation
 
 
+NEEDLESS_TRACEBACKS = (
+    "A traceback of a hundred lines stands in the log for each mistake of a client and each refusal of a service "
+    "behind the server; to render it keeps all others waiting."
+)
+
+
+@change(f"{SERVER}:logger", why=NEEDLESS_TRACEBACKS)
 @change(
-    f"{SERVER}:logger",
-    why="A traceback of a hundred lines stands in the log for each mistake of a client and each refusal of a service "
-    "behind the server; to render it keeps all others waiting.",
+    "llama_stack.providers.inline.agents.meta_reference.responses.streaming:logger",
+    why=NEEDLESS_TRACEBACKS,
 )
 def logger(adapter: Any) -> Any:
     def without_needless_traceback(record: logging.LogRecord) -> bool:
@@ -198,8 +204,8 @@ def _status(translated: Any) -> int:
 
 
 def _code(error: Exception) -> str | None:
-    """What an error of ours calls itself, as URLNotAllowed does."""
-    return getattr(error, "error_code", None)
+    """What an error of ours calls itself, as URLNotAllowed does; upstream's routes have translated it already."""
+    return getattr(error, "error_code", None) or getattr(error.__cause__, "error_code", None)
 
 
 def _detail(translated: Any) -> Any:

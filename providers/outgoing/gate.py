@@ -23,11 +23,11 @@ HOST_NAME = re.compile(r"[a-z0-9._-]+")
 
 
 class Purpose(Enum):
-    """What a URL of a request is fetched for."""
+    """What a URL of a request is fetched for; the value says what is not done where it may not lead."""
 
-    CONTENT = "content"
+    CONTENT = "content for a request is not fetched from there"
     """An image, a file, a document, a dataset: from public addresses."""
-    TOOL = "a tool"
+    TOOL = "a request calls no tools there"
     """A tool's server, as of MCP: from private networks too, since they live in the cluster."""
 
 
@@ -114,8 +114,8 @@ class Gate:
         private_tool = kind is Place.PRIVATE and self.purpose is Purpose.TOOL
         if not (allowed or private_tool or kind is Place.PUBLIC):
             raise URLNotAllowed(
-                f"The host `{host}` is {kind.value}, from where {self.purpose.value} is not fetched for a request; "
-                f"the operator of this server can allow it with {VARIABLE}"
+                f"The host `{host}` is {kind.value}: {self.purpose.value}, unless the operator of this server allows "
+                f"it with {VARIABLE}"
             )
 
 

@@ -278,6 +278,6 @@ def test_the_refusal_names_the_host_and_nothing_else_of_the_url() -> None:
     with pytest.raises(URLNotAllowed) as refused:
         asyncio.run(gate(Purpose.CONTENT).check("http://user:s3cr3t@cluster.example/path?token=s3cr3t"))
     assert str(refused.value) == (
-        "The host `cluster.example` is in a private network, from where content is not fetched for a request; "
-        "the operator of this server can allow it with LLAMA_STACK_OUTGOING"
+        "The host `cluster.example` is in a private network: content for a request is not fetched from there, unless "
+        "the operator of this server allows it with LLAMA_STACK_OUTGOING"
     )
