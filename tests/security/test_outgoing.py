@@ -5,6 +5,7 @@ MCP tools of responses. What they are led to counts the requests that it gets.
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,16 @@ def test_files_of_the_server_are_not_read(allowing: Served, attack: Attack, url:
 
 @pytest.mark.advisory("local-files-by-url")
 @pytest.mark.parametrize(
+    "uri", ["data::file:///etc/passwd#.csv", "data:///etc/passwd#.csv", "data:/../etc/passwd#.csv"]
+)
+def test_a_data_url_is_no_way_to_files_of_the_server(allowing: Served, uri: str) -> None:
+    answer = dataset(allowing.http, uri)
+    assert answer.status_code == 400, answer.text
+    assert "root:" not in answer.text
+
+
+@pytest.mark.advisory("local-files-by-url")
+@pytest.mark.parametrize(
     "uri",
     [
         "huggingface:///text?data_files=/etc/passwd&split=train",
@@ -259,14 +270,16 @@ def test_what_the_setting_allows_is_fetched(allowing: Served, site: Site, mcp: M
     before = len(site.requests)
     assert rag_document(allowing.http, f"{by_name(site.address)}/page.txt").status_code == 200
     assert agent_document(allowing.http, f"{by_name(site.address)}/page.txt").status_code == 200
-    assert rows(dataset(allowing.http, f"{by_name(site.address)}/rows.csv")) == [{"question": "What?", "answer": "That"}]
+    assert rows(dataset(allowing.http, f"{by_name(site.address)}/rows.csv")) == [
+        {"question": "What?", "answer": "That"}
+    ]
     assert sorted(site.requests[before:]) == ["/page.txt", "/page.txt", "/rows.csv"]
     assert listed_tools(mcp_tool(allowing.http, mcp.url)) == ["shout"]
 
 
 def test_what_needs_no_fetch_is_taken(served: Served) -> None:
-    answer = dataset(served.http, "data:text/csv,question,answer%0AWhat?,That%0A")
-    assert rows(answer) == [{"question": "What?", "answer": "That"}]
+    for inline in ("data:text/csv,question,answer%0AWhat?,That", f"data:text/csv;base64,{b64encode(ROWS).decode()}"):
+        assert rows(dataset(served.http, inline)) == [{"question": "What?", "answer": "That"}]
     assert rag_document(served.http, "data:text/plain,hello").status_code == 200
 
 
