@@ -151,7 +151,7 @@ def load(load: AsyncFunction) -> AsyncFunction:
         if self.df is not None or uri is None or is_operators_own(DATASET, definition.identifier, uri):
             await load(self)
         elif uri.startswith("data:"):
-            # Not by upstream: with the right ending it hands this to pandas too, which has other ideas of `data::file:`.
+            # Not by upstream: where the ending is right it hands this to pandas, which takes `data::file:` for a file.
             content, kind = _of_data_url(uri)
             self.df = await asyncio.to_thread(_table, content, is_text=kind == "text")
         else:

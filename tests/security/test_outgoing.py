@@ -37,7 +37,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def mcp() -> Iterator[McpServer]:
-    with mcp_server.serve() as server:
+    with mcp_server.serve("shout") as server:
         yield server
 
 
@@ -57,7 +57,7 @@ def allowing(
         {
             "toolgroup_id": "own",
             "provider_id": "model-context-protocol",
-            "mcp_endpoint": {"uri": by_number(mcp.url)},
+            "mcp_endpoint": {"uri": mcp.url},
         }
     )
     config["registered_resources"]["datasets"] = [
@@ -67,10 +67,6 @@ def allowing(
     setting = {"LLAMA_STACK_OUTGOING": "allow localhost"}
     with serving(built, environment | setting, data, "--config", "/data/run.yaml") as url:
         yield Served(url, data, backend)
-
-
-def by_number(url: str) -> str:
-    return url.replace("localhost", "127.0.0.1")
 
 
 def by_name(url: str) -> str:
@@ -260,10 +256,10 @@ def test_what_the_run_config_names_is_the_operators_own(allowing: Served, mcp: M
     tools = allowing.http.get("/v1/tool-runtime/list-tools", params={"tool_group_id": "own"}).json()["data"]
     assert [tool["name"] for tool in tools] == ["shout"]
     called = allowing.http.post(
-        "/v1/tool-runtime/invoke", json={"tool_name": "shout", "kwargs": {"text": "from the operator's own"}}
+        "/v1/tool-runtime/invoke", json={"tool_name": "shout", "kwargs": {"query": "the operator"}}
     )
-    assert called.json()["content"][0]["text"] == "FROM THE OPERATOR'S OWN"
-    refused(mcp_tool(allowing.http, by_number(mcp.url)))
+    assert called.json()["content"][0]["text"] == "shout heard the operator"
+    refused(mcp_tool(allowing.http, mcp.url))
 
 
 def test_what_the_setting_allows_is_fetched(allowing: Served, site: Site, mcp: McpServer) -> None:
@@ -274,7 +270,7 @@ def test_what_the_setting_allows_is_fetched(allowing: Served, site: Site, mcp: M
         {"question": "What?", "answer": "That"}
     ]
     assert sorted(site.requests[before:]) == ["/page.txt", "/page.txt", "/rows.csv"]
-    assert listed_tools(mcp_tool(allowing.http, mcp.url)) == ["shout"]
+    assert listed_tools(mcp_tool(allowing.http, by_name(mcp.url))) == ["shout"]
 
 
 def test_what_needs_no_fetch_is_taken(served: Served) -> None:
@@ -298,7 +294,7 @@ def test_a_tools_token_goes_to_its_server_and_nowhere_else(
     allowing: Served, mcp: McpServer, given: dict[str, Any]
 ) -> None:
     before = len(mcp.headers), len(allowing.backend.headers)
-    answer = mcp_tool(allowing.http, mcp.url, **given)
+    answer = mcp_tool(allowing.http, by_name(mcp.url), **given)
 
     assert listed_tools(answer) == ["shout"]
     assert {headers.get("authorization") for headers in mcp.headers[before[0] :]} == {f"Bearer {TOKEN}"}
@@ -318,7 +314,7 @@ def _files(directory: Path) -> list[Path]:
 
 @pytest.mark.advisory("mcp-authorization")
 def test_a_token_that_is_given_twice_is_refused(allowing: Served, mcp: McpServer) -> None:
-    answer = mcp_tool(allowing.http, mcp.url, authorization=TOKEN, headers={"authorization": "Bearer other"})
+    answer = mcp_tool(allowing.http, by_name(mcp.url), authorization=TOKEN, headers={"authorization": "Bearer other"})
     assert answer.status_code == 400
     assert "not in both" in answer.json()["error"]["message"]
     assert TOKEN not in answer.text
@@ -327,20 +323,21 @@ def test_a_token_that_is_given_twice_is_refused(allowing: Served, mcp: McpServer
 @pytest.mark.advisory("mcp-authorization")
 def test_headers_for_https_are_not_sent_in_clear(allowing: Served) -> None:
     with mcp_server.serve("whisper") as mcp:
-        body = {"toolgroup_id": "plain", "provider_id": "model-context-protocol", "mcp_endpoint": {"uri": mcp.url}}
+        address = by_name(mcp.url)
+        body = {"toolgroup_id": "plain", "provider_id": "model-context-protocol", "mcp_endpoint": {"uri": address}}
         assert allowing.http.post("/v1/toolgroups", json=body).is_success
         listed = allowing.http.get("/v1/tool-runtime/list-tools", params={"tool_group_id": "plain"}).json()["data"]
         assert [tool["name"] for tool in listed] == ["whisper"]
-        secure = mcp.url.replace("http://", "https://")
-        for url, expected in ((secure, None), (mcp.url, "Bearer for-this-server")):
+        secure = address.replace("http://", "https://")
+        for url, expected in ((secure, None), (address, "Bearer for-this-server")):
             before = len(mcp.headers)
             data = {"mcp_headers": {url: {"Authorization": "Bearer for-this-server"}}}
             called = allowing.http.post(
                 "/v1/tool-runtime/invoke",
-                json={"tool_name": "whisper", "kwargs": {"text": "hello"}},
+                json={"tool_name": "whisper", "kwargs": {"query": "hello"}},
                 headers={"X-LlamaStack-Provider-Data": json.dumps(data)},
             )
-            assert called.json()["content"][0]["text"] == "HELLO"
+            assert called.json()["content"][0]["text"] == "whisper heard hello"
             assert {headers.get("authorization") for headers in mcp.headers[before:]} == {expected}
 
 

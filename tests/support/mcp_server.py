@@ -38,9 +38,7 @@ def serve(*tools: str) -> Iterator[McpServer]:
             server.headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
         await app(scope, receive, send)
 
-    uvicorn_server = uvicorn.Server(
-        uvicorn.Config(noting, host=LOOPBACK, port=port, log_level="error", lifespan="on")
-    )
+    uvicorn_server = uvicorn.Server(uvicorn.Config(noting, host=LOOPBACK, port=port, log_level="error", lifespan="on"))
     thread = threading.Thread(target=uvicorn_server.run)
     thread.start()
     try:

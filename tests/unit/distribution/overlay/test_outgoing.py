@@ -1,4 +1,4 @@
-"""What no route of the image reaches, and providers that users add do: images that the server fetches, and documents."""
+"""What no route of the image reaches, and providers that users add do: images and documents that are fetched."""
 
 import asyncio
 import importlib
