@@ -2,14 +2,17 @@
 
 import asyncio
 import io
+import re
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 from distribution.overlay.declaration import change
 
 AsyncFunction = Callable[..., Awaitable[Any]]
+
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 TOOL_GROUP, DATASET = "tool group", "dataset"
 _operators_own: set[tuple[str, str, str]] = set()
@@ -71,6 +74,36 @@ for module in (
     "llama_stack.providers.utils.memory.vector_store",
 ):
     change(f"{module}:httpx", why=ANY_URL, advisory=SLUG)(_content_client)
+
+
+@change(
+    "llama_stack.core.routers.inference:InferenceRouter.openai_chat_completion",
+    takes=("self", "params"),
+    why="The URL of an image is handed to the model's server as it is, also `file:///...` and that of a metadata "
+    "service. Which hosts else a model's server asks is for its own settings.",
+    advisory=SLUG,
+)
+def openai_chat_completion(complete: AsyncFunction) -> AsyncFunction:
+    from providers.outgoing import Gate, Purpose
+    from providers.outgoing.gate import parsed
+
+    async def openai_chat_completion(self: Any, params: Any) -> Any:
+        for url in _image_urls(params.messages):
+            Gate(Purpose.MODEL).check_what_it_says(parsed(url))
+        return await complete(self, params)
+
+    return openai_chat_completion
+
+
+def _image_urls(messages: list[Any]) -> Iterator[str]:
+    """Those that are URLs of something; an image that is there itself leads nowhere."""
+    for message in messages:
+        for part in message.content if isinstance(message.content, list) else []:
+            if part.type == "image_url":
+                url = part.image_url.url.strip()
+                scheme = SCHEME.match(url)
+                if scheme and scheme[1].lower() != "data":
+                    yield url
 
 
 @change(

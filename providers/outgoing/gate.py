@@ -29,6 +29,8 @@ class Purpose(Enum):
     """An image, a file, a document, a dataset: from public addresses."""
     TOOL = "a request calls no tools there"
     """A tool's server, as of MCP: from private networks too, since they live in the cluster."""
+    MODEL = "a request sends no model there"
+    """An image that a model's server fetches by itself, which lives in the cluster as well."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +69,14 @@ class Gate:
 
         Where a proxy resolves the name, nobody here knows its addresses: then the name alone decides.
         """
-        host = url.raw_host.decode().lower().rstrip(".")
-        if url.scheme not in SCHEMES:
-            raise URLNotAllowed(f"URLs of requests are fetched by http and https only, not by `{url.scheme}`")
-        address = literal(host)
-        if address is not None:
-            self._decide(host, None, address, place(address))
-            proxy = self.proxy(url)
-            return Route(host, [] if proxy else [str(address)], proxy)
-        if not HOST_NAME.fullmatch(host):  # a proxy might read something else out of it
-            raise ValueError("The URL names no host")
-        by_name = place_of_name(host)
+        host, address = _host(url)
         proxy = self.proxy(url)
-        if proxy or by_name is Place.METADATA:
-            self._decide(host, host, None, by_name)
+        if proxy or address or place_of_name(host) is Place.METADATA:
+            self.check_what_it_says(url)
         if proxy:
             return Route(host, [], proxy)
+        if address:
+            return Route(host, [str(address)])
         try:
             addresses = await self.resolve(host, url.port or (443 if url.scheme == "https" else 80))
         except (OSError, UnicodeError) as error:
@@ -93,6 +87,14 @@ class Gate:
                 raise httpx.ConnectError(f"{host} resolves to something that is no address")
             self._decide(host, host, resolved, place(resolved))
         return Route(host, addresses)
+
+    def check_what_it_says(self, url: httpx.URL) -> None:
+        """Decide on the URL alone, for where somebody else resolves its name; raises URLNotAllowed."""
+        host, address = _host(url)
+        if address:
+            self._decide(host, None, address, place(address))
+        else:
+            self._decide(host, host, None, place_of_name(host))
 
     async def check(self, url: str) -> None:
         """Raise URLNotAllowed for a URL that may not be fetched, ValueError for what is none.
@@ -111,12 +113,23 @@ class Gate:
         if entry is not None and not entry.allows:
             raise URLNotAllowed(f"The host `{host}` is refused by this server's setting {VARIABLE}")
         allowed = entry is not None and (kind is not Place.LOOPBACK or entry.names_loopback)
-        private_tool = kind is Place.PRIVATE and self.purpose is Purpose.TOOL
-        if not (allowed or private_tool or kind is Place.PUBLIC):
+        private = kind is Place.PRIVATE and self.purpose is not Purpose.CONTENT
+        if not (allowed or private or kind is Place.PUBLIC):
             raise URLNotAllowed(
                 f"The host `{host}` is {kind.value}: {self.purpose.value}, unless the operator of this server allows "
                 f"it with {VARIABLE}"
             )
+
+
+def _host(url: httpx.URL) -> tuple[str, Address | None]:
+    """Return the host that a URL names, and its address where that is what it names."""
+    if url.scheme not in SCHEMES:
+        raise URLNotAllowed(f"URLs of requests are fetched by http and https only, not by `{url.scheme}`")
+    host = url.raw_host.decode().lower().rstrip(".")
+    address = literal(host)
+    if address is None and not HOST_NAME.fullmatch(host):  # somebody might read something else out of it
+        raise ValueError("The URL names no host")
+    return host, address
 
 
 def parsed(url: str) -> httpx.URL:

@@ -179,16 +179,32 @@ def test_a_stream_is_refused_alike(served: Served, site: Site) -> None:
     assert site.requests == before
 
 
+def image(client: httpx.Client, url: str) -> httpx.Response:
+    part = {"type": "image_url", "image_url": {"url": url}}
+    body = {"model": "vllm/scripted", "messages": [{"role": "user", "content": [part]}]}
+    return client.post("/v1/chat/completions", json=body)
+
+
 @pytest.mark.advisory("server-side-request-forgery")
-def test_an_image_is_not_fetched_by_this_server(served: Served, site: Site) -> None:
-    before = list(site.requests)
-    part = {"type": "image_url", "image_url": {"url": f"{site.address}/image.png"}}
-    answer = served.http.post(
-        "/v1/chat/completions", json={"model": "vllm/scripted", "messages": [{"role": "user", "content": [part]}]}
-    )
-    assert answer.status_code == 200
-    assert site.requests == before
-    assert served.backend.asked[-1]["messages"][-1]["content"][0]["image_url"]["url"] == f"{site.address}/image.png"
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080/image.png", "http://localhost/image.png", " file:///etc/passwd", *METADATA]
+)
+def test_a_models_server_is_sent_neither_to_metadata_nor_to_files(served: Served, url: str) -> None:
+    before = len(served.backend.asked)
+    answer = image(served.http, url)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "url_not_allowed")
+    part = {"type": "input_image", "image_url": url}
+    question = {"role": "user", "content": [part]}
+    assert served.http.post("/v1/responses", json={"model": "vllm/scripted", "input": [question]}).is_error
+    assert len(served.backend.asked) == before
+
+
+@pytest.mark.parametrize(
+    "url", ["http://minio.apps.svc/image.png", "https://public.example/image.png", "data:image/png;base64,eA=="]
+)
+def test_an_image_is_fetched_by_the_models_server(served: Served, url: str) -> None:
+    assert image(served.http, url).status_code == 200
+    assert served.backend.asked[-1]["messages"][-1]["content"][0]["image_url"]["url"] == url
 
 
 FILES = [

@@ -259,6 +259,16 @@ def test_where_a_proxy_resolves_names_the_name_decides(url: str, content: bool, 
     assert not allowed(url, Purpose.TOOL, "refuse *", proxy)
 
 
+@pytest.mark.parametrize(("url", "may"), [(url, tool) for url, _, tool in THROUGH_A_PROXY])
+def test_a_model_is_sent_where_a_tool_may_be(url: str, may: bool) -> None:
+    try:
+        gate(Purpose.MODEL).check_what_it_says(parsed(url))
+    except URLNotAllowed:
+        assert not may
+    else:
+        assert may
+
+
 def test_the_proxy_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", ".svc,10.0.0.1")
