@@ -1,5 +1,6 @@
 """MCP servers: where requests may lead, and whose credentials go there."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
@@ -21,6 +22,9 @@ ANY_SERVER = (
     "metadata service of the cloud and to what listens on the loopback."
 )
 MCP_AUTHORIZATION = "mcp-authorization"
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_VALUE = re.compile(r"(?:[!-~](?:[ -~\t]*[!-~])?)?")
 
 _operators_endpoint: ContextVar[str | None] = ContextVar("operators_endpoint", default=None)
 
@@ -116,6 +120,13 @@ def register_tool_group(register: AsyncFunction) -> AsyncFunction:
     return register_tool_group
 
 
+def _can_be_sent(headers: dict[Any, Any], where: str) -> None:
+    """Refuse what no HTTP client sends before one says so, with the value, in an answer and in the log."""
+    for name, value in headers.items():
+        if not (HEADER_NAME.fullmatch(str(name)) and isinstance(value, str) and HEADER_VALUE.fullmatch(value)):
+            raise ValueError(f"{where}: a header cannot be sent, since its name or value has characters that none has")
+
+
 @change(
     f"{PROVIDER}.get_headers_from_request",
     takes=("self", "mcp_endpoint_uri"),
@@ -137,6 +148,7 @@ def get_headers_from_request(original: AsyncFunction) -> AsyncFunction:
         for uri, values in given.items():
             if server(uri) == server(mcp_endpoint_uri):
                 headers |= values
+        _can_be_sent(headers, "mcp_headers")
         return headers
 
     return get_headers_from_request
@@ -155,16 +167,19 @@ def mcp_tool(model: Any) -> Any:
     from pydantic_core import core_schema
 
     def to_headers(tool: Any) -> Any:
-        if not isinstance(tool, dict) or tool.get("authorization") is None:
+        if not isinstance(tool, dict):
             return tool
         rest = {key: value for key, value in tool.items() if key != "authorization"}
         headers = rest.get("headers") or {}
-        token = tool["authorization"]
-        if not isinstance(token, str) or not isinstance(headers, dict):
+        token = tool.get("authorization")
+        if not isinstance(token, str | None) or not isinstance(headers, dict):
             raise ValueError("`authorization` of an MCP tool is a string, `headers` an object")
-        if any(str(name).lower() == "authorization" for name in headers):
-            raise ValueError("An MCP tool has its token in `authorization` or in `headers`, not in both")
-        return rest | {"headers": headers | {"Authorization": f"Bearer {token}"}}
+        if token is not None:
+            if any(str(name).lower() == "authorization" for name in headers):
+                raise ValueError("An MCP tool has its token in `authorization` or in `headers`, not in both")
+            headers = headers | {"Authorization": f"Bearer {token}"}
+        _can_be_sent(headers, "`authorization` or `headers` of an MCP tool")
+        return rest | {"headers": headers or None}
 
     def schema(source: Any, handler: Any) -> Any:
         return core_schema.no_info_before_validator_function(to_headers, handler(source))

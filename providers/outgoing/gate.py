@@ -124,7 +124,8 @@ class Gate:
 def _host(url: httpx.URL) -> tuple[str, Address | None]:
     """Return the host that a URL names, and its address where that is what it names."""
     if url.scheme not in SCHEMES:
-        raise URLNotAllowed(f"URLs of requests are fetched by http and https only, not by `{url.scheme}`")
+        other = f"not by `{url.scheme}`" if url.scheme else "and this one names neither"
+        raise URLNotAllowed(f"URLs of requests are fetched by http and https only, {other}")
     host = url.raw_host.decode().lower().rstrip(".")
     address = literal(host)
     if address is None and not HOST_NAME.fullmatch(host):  # somebody might read something else out of it

@@ -337,6 +337,24 @@ def test_a_token_that_is_given_twice_is_refused(allowing: Served, mcp: McpServer
 
 
 @pytest.mark.advisory("mcp-authorization")
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"authorization": f"{TOKEN}\r\nX-Other: 1"},
+        {"authorization": f"{TOKEN}\u20ac"},
+        {"authorization": {"token": TOKEN}},
+        {"headers": {"X-Api-Key": f"{TOKEN}\n"}},
+        {"headers": {"X Api Key": TOKEN}},
+    ],
+)
+def test_a_token_that_cannot_be_sent_is_not_said(allowing: Served, mcp: McpServer, given: dict[str, Any]) -> None:
+    answer = mcp_tool(allowing.http, by_name(mcp.url), **given)
+    assert answer.status_code == 400
+    assert TOKEN not in answer.text
+    assert TOKEN not in allowing.log
+
+
+@pytest.mark.advisory("mcp-authorization")
 def test_headers_for_https_are_not_sent_in_clear(allowing: Served) -> None:
     with mcp_server.serve("whisper") as mcp:
         address = by_name(mcp.url)
