@@ -99,7 +99,7 @@ def sse_generator(original: Any) -> Any:
                     raise
                 server.logger.error("A stream failed", exc_info=error)
                 translated = server.translate_exception(error)
-                yield server.create_sse_event(error_body(_status(translated), _detail(translated)))
+                yield server.create_sse_event(error_body(_status(translated), _detail(translated), _code(error)))
 
     return sse_generator
 
@@ -121,10 +121,16 @@ def log_request_pre_validation(log_body: Any) -> Any:
     return log_request_pre_validation
 
 
+NEEDLESS_TRACEBACKS = (
+    "A traceback of a hundred lines stands in the log for each mistake of a client and each refusal of a service "
+    "behind the server; to render it keeps all others waiting."
+)
+
+
+@change(f"{SERVER}:logger", why=NEEDLESS_TRACEBACKS)
 @change(
-    f"{SERVER}:logger",
-    why="A traceback of a hundred lines stands in the log for each mistake of a client and each refusal of a service "
-    "behind the server; to render it keeps all others waiting.",
+    "llama_stack.providers.inline.agents.meta_reference.responses.streaming:logger",
+    why=NEEDLESS_TRACEBACKS,
 )
 def logger(adapter: Any) -> Any:
     def without_needless_traceback(record: logging.LogRecord) -> bool:
@@ -153,7 +159,7 @@ def answer_errors(app: "FastAPI") -> None:
         headers = getattr(translated, "headers", None)
         if status in WITHOUT_BODY:
             return Response(status_code=status, headers=headers)
-        body = error_body(status, detail)
+        body = error_body(status, detail, _code(error))
         if isinstance(error, HTTPException):
             body["detail"] = detail
         else:
@@ -164,8 +170,8 @@ def answer_errors(app: "FastAPI") -> None:
         app.exception_handler(kind)(answer)
 
 
-def error_body(status: int, detail: Any) -> dict[str, Any]:
-    """Return an error as OpenAI's API describes it, with the status as its code."""
+def error_body(status: int, detail: Any, code: str | None = None) -> dict[str, Any]:
+    """Return an error as OpenAI's API describes it, with the status as its code where it has none of its own."""
     errors = detail.get("errors") if isinstance(detail, dict) else None
     places = [_place(error) for error in errors or []]
     if errors:
@@ -177,7 +183,7 @@ def error_body(status: int, detail: Any) -> dict[str, Any]:
         message = str(detail)
     kind = "server_error" if status >= SERVER_ERROR else ERROR_TYPES.get(status, "invalid_request_error")
     param = next(iter(places), None) or None
-    return {"error": {"message": message, "type": kind, "param": param, "code": status}}
+    return {"error": {"message": message, "type": kind, "param": param, "code": code or status}}
 
 
 def _place(error: dict[str, Any]) -> str:
@@ -197,6 +203,11 @@ def _one_line(error: BaseException) -> str:
 
 def _status(translated: Any) -> int:
     return int(getattr(translated, "status_code", SERVER_ERROR))
+
+
+def _code(error: Exception) -> str | None:
+    """What an error of ours calls itself, as URLNotAllowed does; upstream's routes have translated it already."""
+    return getattr(error, "error_code", None) or getattr(error.__cause__, "error_code", None)
 
 
 def _detail(translated: Any) -> Any:

@@ -96,6 +96,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "tls": (Severity.ERROR, "TLS files that are missing, unreadable or do not fit"),
     "auth": (Severity.ERROR, "authentication that cannot work"),
     "access-policy": (Severity.WARNING, "rules for users that do not mean what they seem to"),
+    "outgoing": (Severity.ERROR, "LLAMA_STACK_OUTGOING cannot be read"),
     "shared-state": (Severity.WARNING, "several workers on state that only one can use"),
     # Only while starting, or with --probe
     "provider-start": (Severity.ERROR, "a provider raised an error while it started"),

@@ -12,6 +12,7 @@ from distribution.verification.checks import (
     dependencies,
     directories,
     external_directories,
+    outgoing,
     provider_configs,
     providers,
     reachability,
@@ -42,6 +43,7 @@ CHECKS: tuple[Callable[[Subject, Resolution], Iterable[Finding]], ...] = (
     resources.check,
     server.check,
     access_policy.check,
+    outgoing.check,
     schema.check,
 )
 """Each only reads; whatever order they run in, findings are sorted by severity and place."""

@@ -115,10 +115,11 @@ def guarded(
     token_service: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Served]:
-    """The image with authentication, and no access policy but its own."""
+    """The image with authentication, and no access policy but its own. Its users' MCP servers lie on the loopback."""
     data = tmp_path_factory.mktemp("guarded")
     config: dict[str, Any] = yaml.safe_load((ROOT / "run.yaml").read_text())
     config["server"]["auth"] = {"provider_config": {"type": "custom", "endpoint": token_service}}
     (data / "run.yaml").write_text(yaml.safe_dump(config))
-    with serving(built, environment, data, "--config", "/data/run.yaml") as url:
+    outgoing = {"LLAMA_STACK_OUTGOING": "allow 127.0.0.1"}
+    with serving(built, environment | outgoing, data, "--config", "/data/run.yaml") as url:
         yield Served(url, data, backend)
