@@ -7,6 +7,9 @@ from llama_stack.providers.inline.agents.meta_reference.responses.openai_respons
 
 from providers.agents.inference import forget_failure, last_failure
 
+# What a request without items of its own may consist of.
+OTHER_INPUT = ("instructions", "previous_response_id", "conversation")
+PARAMETERS = ("input", "model", *OTHER_INPUT)
 TERMINAL = ("response.completed", "response.incomplete")
 
 
@@ -16,6 +19,9 @@ class Responses(OpenAIResponsesImpl):
     async def create_openai_response(self, *arguments: Any, **options: Any) -> Any:
         """Create a response; raises what the inference provider has raised."""
         forget_failure()
+        given = dict(zip(PARAMETERS, arguments, strict=False)) | options
+        if given.get("input") == [] and not any(given.get(name) for name in OTHER_INPUT):
+            raise ValueError("input has to have at least one item")
         try:
             return await super().create_openai_response(*arguments, **options)
         except RuntimeError as error:
