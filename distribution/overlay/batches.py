@@ -12,11 +12,15 @@ from typing import Any
 from distribution.launch.gate import is_worker
 from distribution.overlay.declaration import change
 from distribution.overlay.replicas import is_shared
+from distribution.overlay.request_limits import problem_of
 
 BATCHES = "llama_stack.providers.inline.batches.reference.batches:ReferenceBatchesImpl"
 
 AsyncFunction = Callable[..., Awaitable[Any]]
 
+MOST_BYTES = 100 << 20
+MOST_REQUESTS = 50_000
+"""Of a batch's input, as with OpenAI."""
 UNFINISHED = ("validating", "in_progress", "finalizing")
 INTERRUPTED = (
     "The server ended before this batch was done. It can be sent again, with another idempotency key if it had one."
@@ -87,6 +91,38 @@ def create_output_file(original: AsyncFunction) -> AsyncFunction:
         return await original(self, batch_id, results, file_type) if results else None
 
     return create
+
+
+@change(
+    f"{BATCHES}._validate_input",
+    takes=("self", "batch"),
+    why="The input of a batch is read into memory whatever its size, and may have any number of requests. A line that "
+    "is nested deeper than Python recurses ends the batch without a reason.",
+    advisory="requests-without-limits",
+)
+def validate_input(original: AsyncFunction) -> AsyncFunction:
+    from openai.types.batch_error import BatchError
+
+    def refused(message: str, line: int | None = None) -> tuple[list[Any], list[Any]]:
+        return [BatchError(code="invalid_request", line=line, message=message, param="input_file_id")], []
+
+    async def validate_input(self: Any, batch: Any) -> Any:
+        try:
+            file = await self.files_api.openai_retrieve_file(batch.input_file_id)
+        except Exception:
+            return await original(self, batch)  # which says that it is not there
+        if file.bytes > MOST_BYTES:
+            return refused(f"The input is larger than {MOST_BYTES} bytes.")
+        content = (await self.files_api.openai_retrieve_file_content(batch.input_file_id)).body
+        lines = content.split(b"\n")
+        if len(lines) > MOST_REQUESTS:
+            return refused(f"The input has more than {MOST_REQUESTS} lines.")
+        for number, line in enumerate(lines, 1):
+            if problem := problem_of(line):
+                return refused(problem.replace("The body", "The line"), number)
+        return await original(self, batch)
+
+    return validate_input
 
 
 async def _end(self: Any, batch_id: str, status: str) -> None:

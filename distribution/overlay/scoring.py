@@ -8,9 +8,12 @@ from typing import Any
 from distribution.overlay.declaration import change
 
 BASE = "llama_stack.providers.utils.scoring.base_scoring_fn:RegisteredBaseScoringFn"
+EVALUATE = "llama_stack.providers.inline.eval.meta_reference.eval:MetaReferenceEvalImpl.evaluate_rows"
 JUDGE = "llama_stack.providers.inline.scoring.llm_as_judge.scoring_fn.llm_as_judge_scoring_fn:LlmAsJudgeScoringFn"
 
 AsyncFunction = Callable[..., Awaitable[Any]]
+# Functions look into rows and parameters as if they were what they should be.
+NOT_AS_IT_SHOULD_BE = (ArithmeticError, AssertionError, AttributeError, IndexError, KeyError, TypeError)
 NAMES = ("input_query", "expected_answer", "generated_answer")
 """What a judge's template may name, each as it is."""
 
@@ -63,3 +66,25 @@ def _refuse_all_but_names(template: str) -> None:
     except ValueError as error:
         wanted = ", ".join(f"{{{name}}}" for name in NAMES)
         raise ValueError(f"prompt_template cannot be used: {error}. It may have {wanted}") from error
+
+
+def telling_mistakes(method: AsyncFunction) -> AsyncFunction:
+    async def do(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await method(*arguments, **options)
+        except NOT_AS_IT_SHOULD_BE as error:
+            raise ValueError(f"it cannot be done with these rows and parameters: {error!r}") from error
+
+    return do
+
+
+for target, takes in {
+    f"{BASE}.score": ("self", "input_rows", "scoring_fn_identifier", "scoring_params"),
+    f"{BASE}.aggregate": ("self", "scoring_results", "scoring_fn_identifier", "scoring_params"),
+    EVALUATE: ("self", "benchmark_id", "input_rows", "scoring_functions", "benchmark_config"),
+}.items():
+    change(
+        target,
+        takes=takes,
+        why="A row or a parameter of scoring and evaluation that is not as it should be is a 500.",
+    )(telling_mistakes)

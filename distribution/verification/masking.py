@@ -19,7 +19,8 @@ SECRET_NAME = re.compile(
     r"passw(or)?d|passphrase|secret|token(?!s|iz)|api_?key|access_?key|private_?key|credential|authorization",
     re.IGNORECASE,
 )
-URL_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
+# A scheme is short: without a bound the search takes the square of a long word's length.
+URL_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)[^/\s@]+@")
 
 
 @dataclass(frozen=True)

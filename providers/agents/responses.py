@@ -11,6 +11,8 @@ from llama_stack.providers.inline.agents.meta_reference.responses.openai_respons
 
 from providers.agents.inference import forget_failure, last_failure
 
+# What a request without items of its own may consist of: the parameters after input and model, in their order.
+OTHER_INPUT = ("instructions", "previous_response_id", "conversation")
 TERMINAL = ("response.completed", "response.incomplete")
 
 
@@ -25,6 +27,9 @@ class Responses(OpenAIResponsesImpl):
         A model that is not there, or not for the user, is refused before a stream begins.
         """
         forget_failure()
+        given = dict(zip(OTHER_INPUT, arguments, strict=False)) | options
+        if input == [] and not any(given.get(name) for name in OTHER_INPUT):
+            raise ValueError("input has to have at least one item")
         inference: Any = self.inference_api
         await inference.require_model(model)
         try:

@@ -34,8 +34,8 @@ class FilesConfig(BaseModel):
         description="SQL backend and table for what is known about files; each provider has its own table",
     )
     max_file_bytes: PositiveInt | None = Field(
-        default=None,
-        description="Refuse larger files with status 413",
+        default=512 << 20,
+        description="Refuse larger files with status 413 (default: 512 MiB, as with OpenAI; null: any size)",
     )
     ttl_secs: PositiveInt | None = Field(
         default=None,
@@ -78,7 +78,7 @@ class LocalFilesConfig(FilesConfig):
         """Return the config that llama-stack's templates would use."""
         return {
             "storage_dir": "${env.FILES_STORAGE_DIR:=" + __distro_dir__ + "/files}",
-            "max_file_bytes": "${env.FILES_MAX_BYTES:=}",
+            "max_file_bytes": "${env.FILES_MAX_BYTES:=536870912}",
             "metadata_store": {"backend": "sql_default", "table_name": "files_metadata"},
         }
 
@@ -167,6 +167,6 @@ class S3FilesConfig(FilesConfig):
             "aws_secret_access_key": "${env.AWS_SECRET_ACCESS_KEY:=}",
             "endpoint_url": "${env.S3_ENDPOINT_URL:=}",
             "auto_create_bucket": "${env.S3_AUTO_CREATE_BUCKET:=false}",
-            "max_file_bytes": "${env.FILES_MAX_BYTES:=}",
+            "max_file_bytes": "${env.FILES_MAX_BYTES:=536870912}",
             "metadata_store": {"backend": "sql_default", "table_name": "s3_files_metadata"},
         }

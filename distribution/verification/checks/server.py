@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from distribution.upstream.request_limits import DEFAULT_MAX_REQUEST_BYTES, MAX_REQUEST_BYTES
 from distribution.verification.findings import Finding, KeyPath
 from distribution.verification.resolution import Resolution
 from distribution.verification.subject import Address, Subject
@@ -19,6 +20,7 @@ def check(subject: Subject, resolution: Resolution) -> Iterator[Finding]:
     yield from _tls(subject)
     yield from _auth(subject)
     yield from _workers(subject, resolution)
+    yield from _request_limit(subject)
     if subject.target.here and subject.target.address:
         yield from _port(subject, subject.target.address)
 
@@ -50,6 +52,17 @@ def _port(subject: Subject, address: Address) -> Iterator[Finding]:
             ("server", "port"),
             f"{address.host} port {address.port} cannot be bound: {reason}.",
             advice,
+        )
+
+
+def _request_limit(subject: Subject) -> Iterator[Finding]:
+    value = (subject.target.environment or {}).get(MAX_REQUEST_BYTES, "")
+    if value and not (value.isascii() and value.isdecimal() and int(value) > 0):
+        yield subject.finding(
+            "invalid-value",
+            ("server",),
+            f"The variable {MAX_REQUEST_BYTES} is `{value}`, which is no number of bytes.",
+            f"Set it to a whole number above 0, as in {DEFAULT_MAX_REQUEST_BYTES}, or leave it out.",
         )
 
 

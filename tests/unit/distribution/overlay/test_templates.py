@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from distribution.overlay.templates import FormatString
+
 ESCAPES = [
     "{{ cycler.__init__.__globals__.os.mkdir('/nowhere') }}",
     "{{ ''.__class__.__mro__[1].__subclasses__() }}",
@@ -36,3 +38,13 @@ def test_nothing_leads_out_of_a_template(source: str) -> None:
 def test_a_template_that_is_none_is_the_clients_mistake() -> None:
     with pytest.raises(ValueError, match="template cannot be rendered: unexpected"):
         render("{{ messages")
+
+
+@pytest.mark.parametrize("source", ["{0.__class__}", "{0[__class__]}", "{0:>1000}", "{0!r:1000}", "{nobody}", "{"])
+def test_a_format_string_leads_nowhere(source: str) -> None:
+    with pytest.raises(ValueError, match="template cannot be filled in"):
+        FormatString(source).format("x")
+
+
+def test_a_format_string_is_filled_in() -> None:
+    assert FormatString("{0:>3} {given[key]} {{}}").format("x", given={"key": "y"}) == "  x y {}"
