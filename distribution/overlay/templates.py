@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 from distribution.overlay.declaration import change
-from providers.agents.message_templates import render_messages
 
 
 @change(
@@ -17,6 +16,8 @@ from providers.agents.message_templates import render_messages
     advisory="template-injection",
 )
 def template_in_a_sandbox(original: Any) -> Any:
+    from providers.agents.message_templates import render_messages
+
     class Template:
         """What upstream uses of jinja2's Template; a template that will not do is the client's mistake."""
 
