@@ -8,6 +8,7 @@ from pathlib import Path
 from distribution.verification.checks import (
     addresses,
     apis,
+    authentication,
     dependencies,
     directories,
     external_directories,
@@ -15,6 +16,7 @@ from distribution.verification.checks import (
     providers,
     reachability,
     resources,
+    route_policy,
     schema,
     server,
     storage,
@@ -40,6 +42,8 @@ CHECKS: tuple[Callable[[Subject, Resolution], Iterable[Finding]], ...] = (
     addresses.check,
     resources.check,
     server.check,
+    authentication.check,
+    route_policy.check,
     schema.check,
 )
 """Each only reads; whatever order they run in, findings are sorted by severity and place."""

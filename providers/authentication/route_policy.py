@@ -11,6 +11,11 @@ from pydantic import BaseModel, field_validator, model_validator
 
 REGULAR_EXPRESSION = "regex:"
 
+# /v1/openai/v1/files is /v1/files, and /v1alpha/agents is /v1/agents: who switches one off means both.
+_SPELLINGS = re.compile(r"^/v1/openai/v1(?=/)|^/v1(?:alpha|beta)(?=/)")
+# But /v1alpha* is what it says.
+_OF_A_VERSION = re.compile(r"^/v1(?:alpha|beta)(?=/[^*])")
+
 
 class RouteScope(BaseModel):
     """Paths: each exact, with a `*` at its end for all that begin so, or `regex:` and an expression."""
@@ -90,7 +95,12 @@ def as_list(value: str | list[str] | None) -> list[str]:
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Tell whether a path is one of those that a pattern means."""
+    """Tell whether a path is one of those that a pattern means, in any of the spellings that llama-stack serves."""
+    own = _OF_A_VERSION.sub("/v1", pattern)
+    return _matches(pattern, path) or _matches(own, _SPELLINGS.sub("/v1", path))
+
+
+def _matches(pattern: str, path: str) -> bool:
     if pattern.startswith(REGULAR_EXPRESSION):
         return re.match(pattern.removeprefix(REGULAR_EXPRESSION), path) is not None
     if pattern.endswith("*"):
