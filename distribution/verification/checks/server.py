@@ -66,15 +66,15 @@ def _tls(subject: Subject) -> Iterator[Finding]:
             )
     if not subject.target.here:
         return
-    unreadable = [(name, value, problem) for name, value in given.items() if (problem := unreadable(Path(value)))]
-    for name, value, problem in unreadable:
+    not_read = [(name, value, problem) for name, value in given.items() if (problem := unreadable(Path(value)))]
+    for name, value, problem in not_read:
         yield subject.finding(
             "tls",
             ("server", name),
             f"{value} {problem}.",
             "Mount it there, readable for this user (a Secret with `defaultMode: 0440` and fsGroup).",
         )
-    if not unreadable and "tls_keyfile" in given and "tls_certfile" in given:
+    if not not_read and "tls_keyfile" in given and "tls_certfile" in given:
         yield from _certificate(subject, given)
 
 
