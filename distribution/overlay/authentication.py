@@ -84,7 +84,8 @@ def run_config(original: Any) -> Any:
     why="Each wrong token logs a traceback, and the answer tells what the service behind says, in a body that OpenAI's "
     "clients do not read. A header that is not UTF-8 is a 500 without a token, and so is every request where the "
     "service of type `custom` knows no attributes. A token that names nobody lets in as if authentication were off.",
-    fixed_in="0.7.0 in part",
+    reference="llamastack/llama-stack#5715",
+    fixed_in="ogx 1.0.0 in part",
     advisory="answers-to-strangers",
 )
 def middleware(original: Any) -> Any:
