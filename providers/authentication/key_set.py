@@ -1,18 +1,18 @@
 """The public keys of an issuer of tokens, fetched when they are needed and kept for a while."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from llama_stack.log import get_logger
 
 from providers.authentication.errors import AuthenticationUnavailable, NotAuthenticated
 from providers.authentication.web import Service
 
-log = logging.getLogger(__name__)
+log = get_logger(name=__name__, category="core::auth")
 
 SECONDS_BETWEEN_TRIES = 5.0
 """However many tokens name keys that nobody knows, or come while the issuer is down."""
@@ -50,8 +50,10 @@ class KeySet:
 
         Raises NotAuthenticated, or AuthenticationUnavailable where the keys cannot be had.
         """
+        if self._are_fresh and (key := self._named(key_id)):
+            return key  # without waiting for what others have fetched
         async with self._one_at_a_time:
-            if time.monotonic() - self._fetched > self._seconds_to_keep:
+            if not self._are_fresh:
                 await self._fetch()
             if not (key := self._named(key_id)):
                 await self._fetch()  # the issuer may have a new one
@@ -61,6 +63,10 @@ class KeySet:
         if not key:
             raise NotAuthenticated("the issuer has no such key")
         return key
+
+    @property
+    def _are_fresh(self) -> bool:
+        return time.monotonic() - self._fetched <= self._seconds_to_keep
 
     def _named(self, key_id: str | None) -> Key | None:
         if key_id is None:

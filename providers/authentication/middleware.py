@@ -1,6 +1,5 @@
 """In front of every route: who asks, and whether there is such a route for them."""
 
-import logging
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,6 +9,7 @@ from llama_stack.core import request_headers
 from llama_stack.core.datatypes import AuthenticationConfig, User
 from llama_stack.core.server import auth_providers
 from llama_stack.core.server.routes import get_all_api_routes
+from llama_stack.log import get_logger
 from starlette._utils import get_route_path
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,7 +18,7 @@ from starlette.websockets import WebSocketClose
 from providers.authentication.errors import AuthenticationUnavailable, NotAuthenticated
 from providers.authentication.route_policy import RouteAccessRule, in_force, is_allowed
 
-log = logging.getLogger(__name__)
+log = get_logger(name=__name__, category="core::auth")
 
 NOT_SENT = "You did not send an API key. Send one as `Authorization: Bearer KEY`."
 INCORRECT = (
@@ -116,7 +116,8 @@ def _authorizations(scope: Scope) -> list[bytes]:
 def _who(scope: Scope) -> str:
     """Say who asks for what; what a client has written is quoted, so that it makes no line of its own."""
     address = scope["client"][0] if scope.get("client") else "somebody"
-    return f"{scope.get('method', 'WEBSOCKET')} {scope['path']!r} from {address}"
+    path = repr(scope["path"]).replace("[", r"\x5b")  # a log line may be marked up
+    return f"{scope.get('method', 'WEBSOCKET')} {path} from {address}"
 
 
 async def _refuse(status: int, message: str, scope: Scope, receive: Receive, send: Send) -> None:

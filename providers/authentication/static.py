@@ -1,16 +1,16 @@
 """Tokens of a file (type `static_token`)."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
 from llama_stack.core.datatypes import User
+from llama_stack.log import get_logger
 
 from providers.authentication.config import StaticTokenAuthConfig
 from providers.authentication.errors import AuthenticationUnavailable, NotAuthenticated
 from providers.authentication.tokens_file import BadTokensFile, TokenUser, digest, parse
 
-log = logging.getLogger(__name__)
+log = get_logger(name=__name__, category="core::auth")
 
 
 class StaticTokenAuthProvider:
