@@ -212,21 +212,24 @@ def create_batch(original: Callable[..., Awaitable[Any]]) -> Any:
 
 
 @change(
-    "llama_stack.core.server.server:StackApp.add_middleware",
-    takes=("self", "middleware_class", "args", "kwargs"),
+    "llama_stack.core.server.server:StackApp",
     why="`server.quota` counts before authentication, so that `authenticated_max_requests` holds for nobody and all "
     "count by their addresses; it would keep their tokens. Here it counts by user, and keeps names.",
     advisory="quota-keeps-tokens",
 )
-def add_middleware(add: Callable[..., None]) -> Any:
-    def add_middleware(self: Any, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
-        from llama_stack.core.server.quota import QuotaMiddleware
+def application(original: Any) -> Any:
+    from llama_stack.core.server import server
+    from llama_stack.core.server.quota import QuotaMiddleware
 
-        add(self, middleware_class, *args, **kwargs)
-        if middleware_class is QuotaMiddleware:
-            self.user_middleware.append(self.user_middleware.pop(0))  # the first is the outermost
+    class StackApp(server.StackApp):
+        """Has the quota behind everything that is added before it."""
 
-    return add_middleware
+        def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
+            super().add_middleware(middleware_class, *args, **kwargs)
+            if middleware_class is QuotaMiddleware:
+                self.user_middleware.append(self.user_middleware.pop(0))  # the first is the outermost
+
+    return StackApp
 
 
 def switch_off_routes(app: "FastAPI", auth: Any) -> None:
