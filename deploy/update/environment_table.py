@@ -14,7 +14,7 @@ _VARIABLE = re.compile(r"\$\{env\.(?P<name>\w+)(?P<operator>:=|:\+)?(?P<text>[^}
 _SECRET = re.compile(r"PASSWORD|TOKEN|KEY")
 _ONE_PROVIDER_APIS = ("agents", "batches", "files", "prompts")
 """APIs that take one provider: the last that is on."""
-_NO_SECRETS = frozenset({"VLLM_MAX_TOKENS"})
+_NO_SECRETS = frozenset({"VLLM_MAX_TOKENS", "AUTH_TOKENS_FILE"})
 
 
 @dataclass
@@ -65,7 +65,8 @@ def variables(run_config: str) -> list[Variable]:
                 if api.removeprefix("providers.") in _ONE_PROVIDER_APIS:
                     variable.switches_off += [other for other in others if other.startswith(f"{api}[")]
             else:
-                _add(variable.switches_on, path.rpartition(".")[2] + " " + text.replace(match[0], match["text"]))
+                alone = _VARIABLE.sub("", text.replace(match[0], match["text"]))
+                _add(variable.switches_on, f"{path.rpartition('.')[2]} {alone}")
     return list(found.values())
 
 

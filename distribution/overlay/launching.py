@@ -25,10 +25,12 @@ def create_app(original: Any) -> Any:
             from llama_stack.apis.datatypes import Api
 
             from distribution.overlay.answers import answer_errors
+            from distribution.overlay.authentication import switch_off_routes
             from providers.files.routes import install
 
             app = original()
             answer_errors(app)
+            switch_off_routes(app, app.stack.run_config.server.auth)
             install(app, app.stack.impls.get(Api.files))
             return app
 

@@ -17,7 +17,7 @@ def prompt_service(original: Any) -> Any:
         from providers.prompts.provider import PromptsProvider
 
         run_config = config.run_config
-        if run_config.server.auth is None or any(one.provider_id for one in run_config.providers.get("prompts", [])):
+        if not run_config.server.auth or any(one.provider_id for one in run_config.providers.get("prompts", [])):
             return original(config, deps)
         persistence = {"backend": run_config.storage.stores.metadata.backend}
         prompts = PromptsConfig.model_validate({"persistence": persistence})

@@ -94,7 +94,10 @@ CODES: dict[str, tuple[Severity, str]] = {
     # The server
     "port-unavailable": (Severity.ERROR, "the port cannot be bound"),
     "tls": (Severity.ERROR, "TLS files that are missing, unreadable or do not fit"),
-    "auth": (Severity.ERROR, "authentication that cannot work"),
+    "auth": (Severity.ERROR, "authentication that cannot work, or is half switched on"),
+    "auth-unchecked": (Severity.WARNING, "authentication that checks less than it could"),
+    "open-server": (Severity.INFO, "nobody has to authenticate, and others than this machine reach the server"),
+    "route-policy": (Severity.ERROR, "a rule for routes that means nothing, or a policy that leaves none"),
     "access-policy": (Severity.WARNING, "rules for users that do not mean what they seem to"),
     "outgoing": (Severity.ERROR, "LLAMA_STACK_OUTGOING cannot be read"),
     "shared-state": (Severity.WARNING, "several workers on state that only one can use"),

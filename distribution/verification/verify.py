@@ -9,6 +9,7 @@ from distribution.verification.checks import (
     access_policy,
     addresses,
     apis,
+    authentication,
     dependencies,
     directories,
     external_directories,
@@ -17,6 +18,7 @@ from distribution.verification.checks import (
     providers,
     reachability,
     resources,
+    route_policy,
     schema,
     server,
     storage,
@@ -44,6 +46,8 @@ CHECKS: tuple[Callable[[Subject, Resolution], Iterable[Finding]], ...] = (
     server.check,
     access_policy.check,
     outgoing.check,
+    authentication.check,
+    route_policy.check,
     schema.check,
 )
 """Each only reads; whatever order they run in, findings are sorted by severity and place."""

@@ -26,7 +26,7 @@ def test_by_default_it_is_the_repositorys() -> None:
 
 def test_a_values_file_changes_one_key_and_no_other() -> None:
     changed = yaml.safe_load(served({"runConfig": {"server": {"port": 9000}, "image_name": "mine"}}))
-    assert changed == {**DEFAULT, "server": {"port": 9000}, "image_name": "mine"}
+    assert changed == {**DEFAULT, "server": {**DEFAULT["server"], "port": 9000}, "image_name": "mine"}
 
 
 def test_null_takes_a_key_away() -> None:

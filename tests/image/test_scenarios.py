@@ -64,6 +64,8 @@ def test_a_start_says_the_same(name: str, launch: str, outcomes: Callable[[str],
     outcome = outcomes(launch)[name]
     assert scenarios.SECRET not in outcome["output"]
     found = sorted((severity, f"{code} {line}") for line, severity, code in REPORT_LINE.findall(outcome["output"]))
+    # Whether anybody gets in depends on where a launch path listens; a test of its own is about that.
+    found = [one for one in found if not one[1].startswith("open-server ")]
     errors = wanted.get("launch_errors", wanted.get("errors", []))
     warnings = [] if "launch_errors" in wanted else wanted.get("warnings", [])
     warnings = [*warnings, *wanted.get("launch_warnings", [])]

@@ -9,6 +9,7 @@ from distribution.verification import config_models
 from distribution.verification.findings import Finding, KeyPath, Severity, dotted
 from distribution.verification.resolution import Resolution
 from distribution.verification.subject import Subject
+from providers.authentication.config import is_off, without_empty_fields
 
 ACCESS_CONDITIONS = "`user is [not] owner`, `user with VALUE [not] in ATTRIBUTE`, `user [not] in owners ATTRIBUTE`"
 
@@ -47,6 +48,12 @@ def _advice(subject: Subject, path: KeyPath, problem: str) -> str:
         nothing = {"has to be a list, and is empty": "[]", "has to be a mapping, and is empty": "{}"}.get(problem)
         return f"Write `{nothing}` for none." if nothing else "Correct the value."
     names = " or ".join(dict.fromkeys(reference.name for reference in references))
+    environment = subject.target.environment or {}
+    given = [
+        name for name in dict.fromkeys(one.name for one in references if one.operator == "+") if environment.get(name)
+    ]
+    if len(given) > 1:
+        return f"The value is put together, since {' and '.join(given)} are set. Unset all but one."
     if "has to be text" in problem and problem.endswith(("a number", "true or false")):
         return (
             f"The value comes from {names}. llama-stack turns text that reads as a number or boolean into one, so "
@@ -70,6 +77,12 @@ def _as_llama_stack_sees_it(subject: Subject) -> tuple[dict[str, Any], dict[KeyP
         return value
 
     data = {str(key): value for key, value in copy(subject.data, ()).items()}
+    server = data.get("server")
+    auth = server.get("auth") if isinstance(server, dict) else None
+    if isinstance(server, dict) and isinstance(auth, dict) and "provider_config" in auth:
+        provider = auth["provider_config"]
+        provider = None if is_off(provider) else without_empty_fields(provider)
+        data["server"] = {**server, "auth": {**auth, "provider_config": provider}}
     if data.get("image_name") is not None:
         data["image_name"] = str(data["image_name"])
     return data, kept

@@ -1,4 +1,4 @@
-"""The server block: port, TLS, authentication, workers."""
+"""The server block: port, TLS, workers."""
 
 import errno
 import os
@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from distribution.upstream.request_limits import DEFAULT_MAX_REQUEST_BYTES, MAX_REQUEST_BYTES
 from distribution.verification.findings import Finding, KeyPath
@@ -16,9 +15,8 @@ from distribution.verification.subject import Address, Subject
 
 
 def check(subject: Subject, resolution: Resolution) -> Iterator[Finding]:
-    """Find what keeps the server from listening, or from letting anybody in."""
+    """Find what keeps the server from listening, or its workers apart."""
     yield from _tls(subject)
-    yield from _auth(subject)
     yield from _workers(subject, resolution)
     yield from _request_limit(subject)
     if subject.target.here and subject.target.address:
@@ -81,19 +79,20 @@ def _tls(subject: Subject) -> Iterator[Finding]:
             )
     if not subject.target.here:
         return
-    unreadable = [(name, value, problem) for name, value in given.items() if (problem := _unreadable(Path(value)))]
-    for name, value, problem in unreadable:
+    not_read = [(name, value, problem) for name, value in given.items() if (problem := unreadable(Path(value)))]
+    for name, value, problem in not_read:
         yield subject.finding(
             "tls",
             ("server", name),
             f"{value} {problem}.",
             "Mount it there, readable for this user (a Secret with `defaultMode: 0440` and fsGroup).",
         )
-    if not unreadable and "tls_keyfile" in given and "tls_certfile" in given:
+    if not not_read and "tls_keyfile" in given and "tls_certfile" in given:
         yield from _certificate(subject, given)
 
 
-def _unreadable(path: Path) -> str | None:
+def unreadable(path: Path) -> str | None:
+    """Say why a file cannot be read; None for one that can."""
     try:
         with path.open("rb"):
             return None
@@ -118,37 +117,6 @@ def _certificate(subject: Subject, files: dict[str, str]) -> Iterator[Finding]:
             f"The TLS files do not fit: {str(reason).lower().replace('_', ' ')}.",
             "They have to be PEM files, the key without a password and belonging to the certificate.",
         )
-
-
-def _auth(subject: Subject) -> Iterator[Finding]:
-    path: KeyPath = ("server", "auth", "provider_config")
-    provider = subject.mapping(*path)
-    urls = {
-        (*path, "endpoint"): provider.get("endpoint"),
-        (*path, "issuer"): provider.get("issuer"),
-        (*path, "github_api_base_url"): provider.get("github_api_base_url"),
-        (*path, "jwks", "uri"): subject.get(*path, "jwks", "uri"),
-        (*path, "introspection", "url"): subject.get(*path, "introspection", "url"),
-    }
-    for place, value in urls.items():
-        if isinstance(value, str) and not subject.expansion.is_unknown(place) and not _is_web_address(value):
-            yield subject.finding(
-                "auth",
-                place,
-                f"`{value}` is no http or https address, so no token could be checked.",
-                "Write the whole address, with https://.",
-            )
-    file = provider.get("tls_cafile")
-    if isinstance(file, str) and subject.target.here and (problem := _unreadable(Path(file))):
-        yield subject.finding("auth", (*path, "tls_cafile"), f"{file} {problem}.", "Mount the CA certificate there.")
-
-
-def _is_web_address(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
 def _workers(subject: Subject, resolution: Resolution) -> Iterator[Finding]:

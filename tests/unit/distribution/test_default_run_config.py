@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from distribution.upstream.run_config import RunConfig
 from distribution.upstream.shipped import shipped_providers
 from distribution.verification.document import Source
 from distribution.verification.expansion import REFERENCE, expand
@@ -32,6 +33,8 @@ EVERYTHING = {
     "BRAVE_SEARCH_API_KEY": "a-key-of-nobody",
     "POSTGRES_HOST": "postgres",
     "SAFETY_MODEL": "vllm/guard",
+    "AUTH_JWKS_URL": "https://issuer.example/keys",
+    "AUTH_ISSUER": "https://issuer.example",
 }
 
 # Shipped for run configs that name them; ours take their place here.
@@ -56,9 +59,34 @@ def test_it_is_right(environment: dict[str, str]) -> None:
 def test_it_is_right_with_any_one_variable(name: str) -> None:
     needs = {
         "VLLM_EMBEDDING_MODEL": ("VLLM_EMBEDDING_URL", "VLLM_EMBEDDING_DIMENSION"),
+        "AUTH_ISSUER": ("AUTH_JWKS_URL",),
     }.get(name, ())
     verdict = verified({other: EVERYTHING[other] for other in (name, *needs)})
     assert [found for found in verdict.findings if found.severity is Severity.ERROR] == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "type_", "without"),
+    [
+        ({}, None, {"issuer", "jwks", "file"}),
+        (
+            {"AUTH_JWKS_URL": "https://issuer.example/keys", "AUTH_ISSUER": "https://issuer.example"},
+            "oauth2_token",
+            {"file"},
+        ),
+        ({"AUTH_TOKENS_FILE": "/secrets/tokens"}, "static_token", {"issuer", "jwks"}),
+    ],
+)
+def test_authentication_is_what_a_variable_switches_on(
+    environment: dict[str, str], type_: str | None, without: set[str]
+) -> None:
+    assert [found.code for found in verified(environment).findings if found.severity is not Severity.INFO] == []
+    auth = RunConfig(**expand(yaml.safe_load(TEXT), environment).data).server.auth
+    assert auth is not None
+    assert bool(auth) == (type_ is not None)
+    provider = auth.provider_config.model_dump(mode="json", exclude_unset=True) if auth else {}
+    assert provider.get("type") == type_
+    assert not without & provider.keys()
 
 
 def test_everything_shipped_is_in_it_and_nothing_else() -> None:

@@ -53,6 +53,8 @@ def test_the_report_names_what_moved(make_sources: MakeSources) -> None:
     ]
     assert said[report.RUN_CONFIG] == ["  ~ StackRunConfig", "      ~ version: int = 2 -> int = 3", "      - old: str"]
     assert said[report.CHANGES] == [
+        "  ~ llama_stack.core.datatypes:StackRunConfig",
+        "      ~ code: 2 lines less, 1 more",
         "  - llama_stack.core.distribution:INTERNAL_APIS: INTERNAL_APIS is gone from the module",
         "  ~ llama_stack.core.distribution:get_provider_registry",
         "      ~ parameters: (config) -> (config, listing)",

@@ -36,7 +36,7 @@ def test_people_read_place_severity_message_advice_and_code() -> None:
     assert (
         "(unknown-provider-type)\n    at providers.inference[0].provider_type\n    Did you mean `remote::vllm`?" in text
     )
-    assert text.endswith("run.yaml cannot be served by this image: 3 errors, 1 info\n")
+    assert text.endswith("run.yaml cannot be served by this image: 3 errors, 2 info\n")
     assert "\x1b" not in text
 
 
@@ -52,7 +52,7 @@ def test_json_has_what_its_schema_says() -> None:
     assert parsed["file"] == "run.yaml"
     assert parsed["reason"] == "RUN_CONFIG_PATH"
     assert parsed["passes"] is False
-    assert parsed["counts"] == {"error": 3, "warning": 0, "info": 1}
+    assert parsed["counts"] == {"error": 3, "warning": 0, "info": 2}
     assert parsed["findings"][0].keys() == {
         "code", "severity", "file", "line", "column", "path", "message", "advice"
     }  # fmt: skip
