@@ -10,6 +10,7 @@ from typing import Any
 
 from distribution.verification.expansion import REFERENCE
 from distribution.verification.findings import Finding
+from distribution.verification.variable_files import SUFFIX
 
 MASK = "****"
 # Shorter values would turn ordinary words into masks.
@@ -52,7 +53,7 @@ class Masker:
     """
 
     def __init__(self, data: Any, environment: Mapping[str, str], known: KnownNames | None = None) -> None:
-        found = {value for name, value in environment.items() if SECRET_NAME.search(name)}
+        found = {value for name, value in environment.items() if SECRET_NAME.search(name) and not _is_path(name, value)}
         found.update(_secrets_in(data))
         secrets = {value for value in found if len(value) >= SHORTEST_SECRET}
         # Only names with a secret in them have to be told apart: the pattern is searched for in every log line.
@@ -74,6 +75,11 @@ class Masker:
             message=self.text(finding.message),
             advice=self.text(finding.advice),
         )
+
+
+def _is_path(name: str, value: str) -> bool:
+    """Tell whether a variable says where a secret is, and not what it is."""
+    return name.endswith(SUFFIX) and value.startswith("/")
 
 
 def _any_of(words: Collection[str]) -> str:
