@@ -19,6 +19,7 @@ import yaml
 from builder import payload
 from distribution.verification.expansion import REFERENCE
 from distribution.verification.masking import SECRET_NAME
+from tests.security.conftest import Served
 from tests.support import http_server
 from tests.support.image import BuiltImage
 from tests.support.postgres import Postgres
@@ -57,7 +58,9 @@ def services() -> Iterator[Services]:
             self._send(200, b"")
 
         def do_GET(self) -> None:
-            models = [{"id": "scripted", "object": "model", "created": 0, "owned_by": "us"}]
+            models = [
+                {"id": name, "object": "model", "created": 0, "owned_by": "us"} for name in ("scripted", "calling")
+            ]
             is_bucket = self.path.startswith("/bucket")
             self._send(200, EMPTY_BUCKET if is_bucket else json.dumps({"object": "list", "data": models}).encode())
 
@@ -78,6 +81,8 @@ def services() -> Iterator[Services]:
                 self._send(200, b"")
             elif self.path.startswith("/bucket"):
                 self._refuse()
+            elif b'"calling"' in body:
+                self._send(200, calling(body).encode())
             else:
                 services.authorizations.add(self.headers.get("Authorization", ""))
                 said = f"{self.headers.get('Authorization')} is no key of mine; you said {body.decode()}"
@@ -97,6 +102,20 @@ def services() -> Iterator[Services]:
     with http_server.serving(Answer) as port:
         services.url = f"http://{LOOPBACK}:{port}"
         yield services
+
+
+def calling(body: bytes) -> str:
+    """The stream of a model that searches the web for what it was told, once."""
+    head = {"id": "chatcmpl-calling", "object": "chat.completion.chunk", "created": 0, "model": "calling"}
+    function = {"name": "brave_search", "arguments": json.dumps({"query": PROMPT})}
+    call = {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]}
+    has_called = b'"role":"tool"' in body or b'"role": "tool"' in body
+    delta = {"content": "done"} if has_called else call
+    chunks = [
+        {**head, "choices": [{"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": None}]},
+        {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop" if has_called else "tool_calls"}]},
+    ]
+    return "".join(f"data: {json.dumps(one)}\n\n" for one in chunks) + "data: [DONE]\n\n"
 
 
 def in_files(data: Path) -> dict[str, str]:
@@ -167,6 +186,12 @@ def ask_for_everything(url: str) -> str:
             json={"tool_name": "web_search", "kwargs": {"query": PROMPT}},
             headers=bad_data,
         )
+        agent = {"model": "vllm/calling", "instructions": "search", "toolgroups": ["builtin::websearch"]}
+        agents = "/v1alpha/agents"
+        agents += "/" + ask("POST", agents, json={"agent_config": agent}).json()["agent_id"] + "/session"
+        session = ask("POST", agents, json={"session_name": "one"}).json()["session_id"]
+        turn = {"messages": [{"role": "user", "content": PROMPT}], "stream": True}
+        ask("POST", f"{agents}/{session}/turn", json=turn, headers=good_data)
         ask("POST", "/v1/vector_stores", json={"name": PROMPT, "provider_id": "pgvector"})
         ask("POST", "/v1/chat/completions", content=b'{"api_key": "' + KEY.encode())
     return "\n".join(answers)
@@ -255,6 +280,13 @@ def test_the_log_shows_no_secret(outcome: Outcome) -> None:
     assert secrets_in(outcome.printed) == set()
 
 
+@pytest.mark.advisory("user-text-in-logs")
+def test_the_log_names_the_tool_that_is_called_and_no_argument(outcome: Outcome) -> None:
+    printed = " ".join(outcome.printed.split())
+    assert "executing tool call: web_search" in printed
+    assert "with args" not in printed
+
+
 def test_no_answer_shows_a_secret(outcome: Outcome) -> None:
     assert secrets_in(outcome.answered) == set()
 
@@ -314,3 +346,13 @@ def test_verify_shows_no_secret(form: str, built: BuiltImage, tmp_path: Path) ->
     assert said.returncode == 78
     assert "****" in said.stdout
     assert secrets_in(said.stdout + said.stderr) == set()
+
+
+def test_a_long_word_keeps_nobody_waiting(served: Served) -> None:
+    """An error that quotes it took more than a minute, longer than the client waits."""
+    body = {"model": "x" * 200_000, "messages": [{"role": "user", "content": "hello"}]}
+
+    answer = served.http.post("/v1/chat/completions", json=body)
+
+    assert answer.status_code == 404
+    assert "x" * 200_000 in answer.json()["error"]["message"]
