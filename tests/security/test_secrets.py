@@ -205,7 +205,7 @@ def outcome(
     postgres: Postgres,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Outcome:
-    """The image with every secret in its environment, or in files and with two workers and content in the spans."""
+    """The image with every secret in its environment, or in files and with content in the spans."""
     data = tmp_path_factory.mktemp(request.param)
     database = postgres.new_database()
     role = f"canary_{request.param}"
@@ -213,9 +213,6 @@ def outcome(
         database.execute(f"CREATE ROLE {role}_{name.lower()} SUPERUSER LOGIN PASSWORD '{SECRETS[name]}'")
     database.execute("CREATE EXTENSION IF NOT EXISTS vector")
     by_files = request.param == "files"
-    config = yaml.safe_load(RUN_CONFIG)
-    config["server"]["workers"] = 2 if by_files else 1
-    (data / "run.yaml").write_text(yaml.safe_dump(config))
     environment = {
         "VLLM_URL": f"{services.url}/v1",
         "VLLM_EMBEDDING_URL": f"{services.url}/v1",
@@ -240,7 +237,7 @@ def outcome(
         **(in_files(data) if by_files else SECRETS),
     }
     services.told.clear()
-    with serving(built, environment, data, "--config", "/data/run.yaml") as url:
+    with serving(built, environment, data) as url:
         answered = ask_for_everything(url)
         processes = processes_of_this_test() if by_files else ""
     return Outcome((data / "server.log").read_text(errors="replace"), answered, b"".join(services.told), processes)
@@ -303,6 +300,26 @@ def test_with_files_no_process_shows_a_secret(outcome: Outcome) -> None:
     if outcome.processes:
         assert "VLLM_API_TOKEN_FILE=/data/secrets/VLLM_API_TOKEN" in outcome.processes
         assert not {name for name, secret in SECRETS.items() if secret in outcome.processes}
+
+
+def test_workers_read_the_files_and_their_environment_shows_none(
+    built: BuiltImage, services: Services, tmp_path: Path
+) -> None:
+    config = yaml.safe_load(RUN_CONFIG)
+    config["server"]["workers"] = 2
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "token").write_text("0123456789\n")  # stays text
+    environment = {"VLLM_URL": f"{services.url}/v1", "VLLM_API_TOKEN_FILE": "/data/token"}
+
+    with serving(built, environment, tmp_path, "--config", "/data/run.yaml") as url:
+        body = {"model": "vllm/scripted", "messages": [{"role": "user", "content": "hello"}]}
+        answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60)
+        processes = processes_of_this_test()
+
+    assert answer.status_code == 401
+    assert "Bearer 0123456789" in services.authorizations
+    assert processes.count("VLLM_API_TOKEN_FILE=/data/token") > 2
+    assert "0123456789" not in processes
 
 
 @pytest.mark.parametrize("given", ["environment", "files"])
