@@ -143,7 +143,7 @@ class Gate:
         from distribution.verification.known_names import known_names
         from distribution.verification.masking import Masker
 
-        return Masker([subject.document.data, subject.data], os.environ, known_names(subject))
+        return Masker([subject.document.data, subject.data], subject.secret_sources, known_names(subject))
 
     def _verdict_with(self, findings: "list[Finding]") -> "Verdict":
         from distribution.verification.verify import Verdict

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from distribution.overlay.declaration import change
-from distribution.verification.masking import without_secrets
+from distribution.verification.masking import shown
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -198,7 +198,7 @@ async def _again(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(without_secrets(str(error))).split())
+    return " ".join(str(shown(str(error))).split())
 
 
 def _status(translated: Any) -> int:
@@ -211,4 +211,4 @@ def _code(error: Exception) -> str | None:
 
 
 def _detail(translated: Any) -> Any:
-    return without_secrets(getattr(translated, "detail", str(translated)))
+    return shown(getattr(translated, "detail", str(translated)))

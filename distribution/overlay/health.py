@@ -7,7 +7,7 @@ from typing import Any
 from distribution.overlay.declaration import change
 from distribution.overlay.provider_registry import is_on
 from distribution.overlay.starting import current
-from distribution.verification.masking import without_secrets
+from distribution.verification.masking import shown
 
 TIMEOUT = 3.0  # seconds for each provider; all are asked at once
 
@@ -71,5 +71,5 @@ async def _health(key: Key, provider: Any) -> dict[str, Any] | None:
         return None
     except Exception as error:
         health = {"status": "Error", "message": f"Its health check failed: {error}"}
-    masked: dict[str, Any] = without_secrets(health)
+    masked: dict[str, Any] = shown(health)
     return masked

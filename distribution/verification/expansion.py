@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distribution.verification.findings import KeyPath
+from distribution.verification.variable_files import VariableFiles
 
 REFERENCE = re.compile(r"\${env\.([A-Z0-9_]+)(?::([=+])([^}]*))?}")
 LOOKS_LIKE_A_REFERENCE = re.compile(r"\$\{[^}]*\}?|\$env\.\w+")
 DISABLED = "__disabled__"
 TRUE_OR_FALSE = {"true": True, "false": False}
+NO_FILES = VariableFiles()
 
 
 @dataclass(frozen=True)
@@ -45,54 +47,70 @@ class Expansion:
         return any(path[: len(known)] == known or known[: len(path)] == path for known in uncertain)
 
 
-def expand(data: Any, environment: Mapping[str, str] | None) -> Expansion:
+@dataclass(frozen=True)
+class _Variables:
+    """The environment, None when nobody knows it, and what files give."""
+
+    environment: Mapping[str, str] | None
+    files: VariableFiles
+
+    def is_set(self, name: str) -> bool:
+        return bool(name in self.files.values or name in self.files.unknown or (self.environment or {}).get(name))
+
+
+def expand(data: Any, environment: Mapping[str, str] | None, files: VariableFiles = NO_FILES) -> Expansion:
     """Expand all variables. Without an environment, defaults count as given and the rest is unknown."""
     expansion = Expansion()
-    expansion.data = _expand(data, (), environment, expansion)
+    expansion.data = _expand(data, (), _Variables(environment, files), expansion)
     return expansion
 
 
-def _expand(value: Any, path: KeyPath, environment: Mapping[str, str] | None, result: Expansion) -> Any:
+def _expand(value: Any, path: KeyPath, variables: _Variables, result: Expansion) -> Any:
     if isinstance(value, dict):
-        return {key: _expand(item, (*path, str(key)), environment, result) for key, item in value.items()}
+        return {key: _expand(item, (*path, str(key)), variables, result) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expand_item(item, (*path, index), environment, result) for index, item in enumerate(value)]
+        return [_expand_item(item, (*path, index), variables, result) for index, item in enumerate(value)]
     if isinstance(value, str):
-        return _expand_text(value, path, environment, result)
+        return _expand_text(value, path, variables, result)
     return value
 
 
-def _expand_item(item: Any, path: KeyPath, environment: Mapping[str, str] | None, result: Expansion) -> Any:
+def _expand_item(item: Any, path: KeyPath, variables: _Variables, result: Expansion) -> Any:
     if isinstance(item, dict) and isinstance(item.get("provider_id"), str):
         attempt = Expansion()
-        provider_id = _expand_text(item["provider_id"], path, environment, attempt)
+        provider_id = _expand_text(item["provider_id"], path, variables, attempt)
         if provider_id == DISABLED:
             result.dropped.add(path)
             result.references[(*path, "provider_id")] = attempt.references.get(path, [])
             return {**item, "provider_id": DISABLED}
-    return _expand(item, path, environment, result)
+    return _expand(item, path, variables, result)
 
 
-def _expand_text(text: str, path: KeyPath, environment: Mapping[str, str] | None, result: Expansion) -> Any:
+def _expand_text(text: str, path: KeyPath, variables: _Variables, result: Expansion) -> Any:
     references = list(references_in(text))
     if malformed_in(text):
         result.malformed.add(path)
     if not references:
         return text
     result.references[path] = references
-    if environment is None:
-        if any(not reference.default for reference in references):
-            result.unknown.add(path)
-        environment = {}
+    unread = variables.files.unknown
+    if any(reference.name in unread and reference.operator != "+" for reference in references):
+        result.unknown.add(path)
+    if variables.environment is None and any(not reference.default for reference in references):
+        result.unknown.add(path)
     unset = dict.fromkeys(
-        reference.name for reference in references if not reference.operator and not environment.get(reference.name)
+        reference.name for reference in references if not (reference.operator or variables.is_set(reference.name))
     )
     if unset:
         if path not in result.unknown:
             result.unset += [(path, name) for name in unset]
             result.unknown.add(path)
         return text
-    return converted(text, environment)
+    # Where it matters only whether a variable is set, any value will do for one that nobody here knows.
+    switches = {reference.name: "x" for reference in references if reference.name in unread}
+    if path in result.unknown:
+        switches = {}
+    return converted(text, {**(variables.environment or {}), **switches}, variables.files.values)
 
 
 def references_in(text: str) -> Iterator[Reference]:
@@ -107,14 +125,21 @@ def malformed_in(text: str) -> list[str]:
     return LOOKS_LIKE_A_REFERENCE.findall(REFERENCE.sub("", text))
 
 
-def converted(text: str, environment: Mapping[str, str]) -> Any:
+def converted(text: str, environment: Mapping[str, str], from_files: Mapping[str, str] | None = None) -> Any:
     """Expand a text whose needed variables are all set, and convert the result as llama-stack does.
 
-    "" becomes None, true and false become booleans, what reads as a number becomes one.
+    "" becomes None, true and false become booleans, what reads as a number becomes one. What comes from a file goes in
+    as it is, and then the result is text.
     """
+    given = from_files or {}
+    is_from_file = False
 
     def replace(match: re.Match[str]) -> str:
-        current = environment.get(match[1], "")
+        nonlocal is_from_file
+        if match[1] in given and match[2] != "+":
+            is_from_file = True
+            return given[match[1]]
+        current = given.get(match[1]) or environment.get(match[1], "")
         if match[2] == "=":
             chosen = current or match[3]
         elif match[2] == "+":
@@ -124,8 +149,8 @@ def converted(text: str, environment: Mapping[str, str]) -> Any:
         return os.path.expanduser(chosen)
 
     expanded = REFERENCE.sub(replace, text)
-    if expanded == text:
-        return text
+    if expanded == text or is_from_file:
+        return expanded
     if expanded == "":
         return None
     if expanded.lower() in TRUE_OR_FALSE:

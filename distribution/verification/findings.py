@@ -53,6 +53,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "old-format": (Severity.ERROR, "written for llama-stack 0.2.x"),
     # Variables
     "unset-variable": (Severity.ERROR, "${env.NAME} without a value"),
+    "variable-file": (Severity.ERROR, "NAME_FILE names a file that gives NAME no value"),
     "malformed-variable": (Severity.ERROR, "something like ${env.NAME} that llama-stack does not expand"),
     # APIs and providers
     "unknown-api": (Severity.ERROR, "an API that does not exist"),

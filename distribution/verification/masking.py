@@ -5,22 +5,36 @@ import logging
 import re
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
 from distribution.verification.expansion import REFERENCE
 from distribution.verification.findings import Finding
+from distribution.verification.variable_files import SUFFIX
 
 MASK = "****"
 # Shorter values would turn ordinary words into masks.
 SHORTEST_SECRET = 4
 
-SECRET_NAME = re.compile(
-    r"passw(or)?d|passphrase|secret|token(?!s|iz)|api_?key|access_?key|private_?key|credential|authorization",
+TELLING_WORDS = (
+    r"passw(?:or)?d|passphrase|secret|token(?!s|iz)|api[-_]?key|access[-_]?key|private[-_]?key|credential|authorization"
+    r"|connection[-_]?string"
+)
+SECRET_NAME = re.compile(TELLING_WORDS, re.IGNORECASE)
+# These are looked for in each line of the log and in what clients send: none may take longer than linear time.
+URL_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}://)[^/\s?#\"'<>]+@")
+# What follows is long, or has a digit in it: "Bearer token" is no secret.
+AUTHORIZATION = re.compile(r"\b(Bearer|Basic)(\s+)(?=\S*[0-9]|\S{20})[\w.~+/=-]{6,}")
+IN_QUERY = re.compile(rf"([?&][\w.-]{{0,40}}?(?:{TELLING_WORDS})[\w.-]{{0,40}}=)[^&#\s\"'<>]+", re.IGNORECASE)
+# `'api_token': 'x'` of a dict, `"api_token": "x"` of JSON, in a string of JSON too, and `api_token='x'` of an object.
+ASSIGNED = re.compile(
+    rf"""((?:{TELLING_WORDS})[\w.-]{{0,40}}\\*["']?\s*[:=]\s*\\*(["']))(?:(?!\\*\2)[\s\S])+""",
     re.IGNORECASE,
 )
-# A scheme is short: without a bound the search takes the square of a long word's length.
-URL_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)[^/\s@]+@")
+
+of_request: ContextVar[frozenset[str]] = ContextVar("secrets_of_the_request", default=frozenset())
+"""The secrets that the request at hand has brought, such as a key of its own for a provider."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class Masker:
     """
 
     def __init__(self, data: Any, environment: Mapping[str, str], known: KnownNames | None = None) -> None:
-        found = {value for name, value in environment.items() if SECRET_NAME.search(name)}
+        found = {value for name, value in environment.items() if SECRET_NAME.search(name) and not _is_path(name, value)}
         found.update(_secrets_in(data))
         secrets = {value for value in found if len(value) >= SHORTEST_SECRET}
         # Only names with a secret in them have to be told apart: the pattern is searched for in every log line.
@@ -63,9 +77,15 @@ class Masker:
         self._secrets = re.compile("|".join(alternatives)) if alternatives else None
 
     def text(self, text: str) -> str:
-        """Return the text with every known secret and every credential in a URL replaced."""
-        text = URL_CREDENTIALS.sub(rf"\1{MASK}@", text)
+        """Return the text with every known secret replaced, and what is written as one."""
+        text = _without_written_secrets(text)
+        for secret in of_request.get():
+            text = text.replace(secret, MASK)
         return self._secrets.sub(_mask_unless_name, text) if self._secrets else text
+
+    def data(self, value: Any) -> Any:
+        """Return a copy of data in which each text is masked, and what has a telling name."""
+        return _with_each_text(without_secrets(value), self.text)
 
     def finding(self, finding: Finding) -> Finding:
         """Return the finding without secrets in it."""
@@ -77,6 +97,11 @@ class Masker:
         )
 
 
+def _is_path(name: str, value: str) -> bool:
+    """Tell whether a variable says where a secret is, and not what it is."""
+    return name.endswith(SUFFIX) and value.startswith("/")
+
+
 def _any_of(words: Collection[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
 
@@ -85,8 +110,24 @@ def _mask_unless_name(match: re.Match[str]) -> str:
     return match[0] if match.groupdict().get("name") else MASK
 
 
+def _without_written_secrets(text: str) -> str:
+    """Replace the credentials in URLs and headers, and what is assigned to a telling name."""
+    text = URL_CREDENTIALS.sub(rf"\1{MASK}@", text)
+    text = IN_QUERY.sub(rf"\1{MASK}", text)
+    text = AUTHORIZATION.sub(rf"\1\2{MASK}", text)
+    return ASSIGNED.sub(rf"\1{MASK}", text)
+
+
+def _with_each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_each_text(item, change) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_each_text(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
+
+
 def without_secrets(value: Any, *, secret: bool = False) -> Any:
-    """Return a copy of a config in which values with telling names, and the credentials in URLs, are replaced."""
+    """Return a copy of a config in which values with telling names, and secrets written into texts, are replaced."""
     if isinstance(value, dict):
         return {
             key: without_secrets(item, secret=secret or bool(SECRET_NAME.search(str(key))))
@@ -96,7 +137,7 @@ def without_secrets(value: Any, *, secret: bool = False) -> Any:
         return [without_secrets(item, secret=secret) for item in value]
     if secret and value not in (None, "") and not isinstance(value, bool):
         return MASK
-    return URL_CREDENTIALS.sub(rf"\1{MASK}@", value) if isinstance(value, str) else value
+    return _without_written_secrets(value) if isinstance(value, str) else value
 
 
 class MaskedRecords:
@@ -142,7 +183,9 @@ class MaskedRecords:
 
 
 def mask_logs(masker: Masker) -> MaskedRecords:
-    """Mask all that this process logs from now on."""
+    """Mask all that this process logs from now on, and what `shown` returns."""
+    global _of_process
+    _of_process = masker
     records = MaskedRecords(masker)
     logging.setLogRecordFactory(records)
     return records
@@ -162,3 +205,11 @@ def _secrets_in(value: Any, *, secret: bool = False) -> Iterator[str]:
             yield re.split(r":[=+-]?", text.rstrip("}"), maxsplit=1)[-1] if ":" in text else ""
         elif not REFERENCE.search(text):
             yield text
+
+
+_of_process = Masker({}, {})
+
+
+def shown(value: Any) -> Any:
+    """Return what may be shown of a text or of data to somebody else: without all secrets that this process knows."""
+    return _of_process.data(value)

@@ -9,6 +9,7 @@ from typing import Any
 from distribution.verification.document import Document
 from distribution.verification.expansion import DISABLED, Expansion, converted, expand
 from distribution.verification.findings import CODES, Finding, KeyPath, Severity, dotted
+from distribution.verification.variable_files import VariableFiles, variable_files
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,19 @@ class Subject:
     obsolete: set[KeyPath] = field(default_factory=set)
 
     @cached_property
+    def files(self) -> VariableFiles:
+        """What files give of its variables."""
+        return variable_files(self.document.data, self.target.environment or {}, here=self.target.here)
+
+    @cached_property
     def expansion(self) -> Expansion:
         """The data with all variables expanded."""
-        return expand(self.document.data, self.target.environment)
+        return expand(self.document.data, self.target.environment, self.files)
+
+    @property
+    def secret_sources(self) -> Mapping[str, str]:
+        """The variables with their values, those of files among them, for the masking of what is printed."""
+        return {**(self.target.environment or {}), **self.files.values}
 
     @property
     def data(self) -> dict[str, Any]:

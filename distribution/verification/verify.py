@@ -100,7 +100,7 @@ def verify(
         else:
             subject = Subject(document, target)
             findings += _all_checks(subject, probe=probe, require_reachable=require_reachable)
-            masker = Masker([document.data, subject.data], target.environment or {}, known_names(subject))
+            masker = Masker([document.data, subject.data], subject.secret_sources, known_names(subject))
     return Verdict(
         file=source.file,
         reason=reason,

@@ -533,3 +533,92 @@ def test_notes_say_how_to_reach_it() -> None:
     assert "get route llama-stack" in notes({"openshift": True, "route": {"enabled": True}})
     assert "https://llama-stack.ai.svc:8321/v1" in notes({"tls": {"secret": "s"}, "runConfig": {"server": TLS}})
     assert "gone when the pod is" in notes({"persistence": {"enabled": False}})
+
+
+# Who gets in, and with which secrets.
+
+SECRETS = "/etc/llama-stack-secrets"
+READS_TOKENS = {"server": {"auth": {"provider_config": {"type": "static_token", "file": "${env.AUTH_TOKENS_FILE:=}"}}}}
+
+
+def variables(item: Object) -> dict[str, str]:
+    return {entry["name"]: entry.get("value", "") for entry in container(item)["env"]}
+
+
+def servers(values: dict[str, Any]) -> tuple[Object, Object]:
+    """What serves, and what verifies."""
+    found = render(values)
+    return one(found, "Deployment"), one(found, "Job", hook=True)
+
+
+def test_secrets_may_be_files_that_the_environment_only_names() -> None:
+    files = {"VLLM_API_TOKEN": {"name": "vllm", "key": "token"}, "PGVECTOR_PASSWORD": None}
+    for item in servers({"secretFiles": files}):
+        assert variables(item) == {
+            "RUN_CONFIG_PATH": "/etc/llama-stack/run.yaml",
+            "VLLM_API_TOKEN_FILE": f"{SECRETS}/VLLM_API_TOKEN",
+        }
+        assert {"name": "secrets", "mountPath": SECRETS, "readOnly": True} in container(item)["volumeMounts"]
+        (volume,) = [volume for volume in pod_spec(item)["volumes"] if volume["name"] == "secrets"]
+        source = {"name": "vllm", "items": [{"key": "token", "path": "VLLM_API_TOKEN"}]}
+        assert volume["projected"] == {"sources": [{"secret": source}]}
+
+
+def test_tokens_are_a_file_that_may_change_while_it_is_mounted() -> None:
+    values = {"auth": {"tokens": {"secret": "users", "key": "list"}}, "runConfig": READS_TOKENS}
+    for item in servers(values):
+        assert variables(item)["AUTH_TOKENS_FILE"] == f"{SECRETS}/auth-tokens"
+        (volume,) = [volume for volume in pod_spec(item)["volumes"] if volume["name"] == "secrets"]
+        source = {"name": "users", "items": [{"key": "list", "path": "auth-tokens"}]}
+        assert volume["projected"] == {"sources": [{"secret": source}]}
+        # A file that is mounted by its subPath would stay as it was.
+        assert not [mount for mount in container(item)["volumeMounts"] if "subPath" in mount]
+
+
+def test_tokens_of_an_issuer_need_its_address_and_the_private_ca() -> None:
+    config = {
+        "server": {"auth": {"provider_config": {"type": "oauth2_token", "jwks": {"uri": "${env.AUTH_JWKS_URL:=}"}}}}
+    }
+    issuer = {"jwksUrl": "https://issuer.example/keys", "issuer": "https://issuer.example", "audience": "ai"}
+    for item in servers({"auth": issuer, "caBundle": {"configMap": "ca"}, "runConfig": config}):
+        expected = {
+            "AUTH_JWKS_URL": "https://issuer.example/keys",
+            "AUTH_ISSUER": "https://issuer.example",
+            "AUTH_AUDIENCE": "ai",
+            "AUTH_CA_FILE": "/etc/ca-bundle/ca.crt",
+        }
+        assert expected.items() <= variables(item).items()
+
+
+@pytest.mark.parametrize(
+    ("policy", "rest"),
+    [(None, [{"permit": {"paths": ["*"]}}]), ([{"permit": {"paths": ["/v1*"]}}], [{"permit": {"paths": ["/v1*"]}}])],
+)
+def test_routes_are_switched_off_before_any_are_permitted(policy: Any, rest: list[Any]) -> None:
+    auth = {"provider_config": {"type": "custom", "endpoint": "http://auth"}, "route_policy": policy}
+    found = render({"forbiddenRoutes": ["/v1/datasets*", "/v1/eval*"], "runConfig": {"server": {"auth": auth}}})
+    for config in (one(found, "ConfigMap"), one(found, "ConfigMap", hook=True)):
+        server = yaml.safe_load(config["data"]["run.yaml"])["server"]
+        assert server["auth"]["route_policy"] == [{"forbid": {"paths": ["/v1/datasets*", "/v1/eval*"]}}, *rest]
+        assert server["auth"]["provider_config"]["endpoint"] == "http://auth"
+        assert server["port"] == 8321
+
+
+def test_what_may_be_reached_and_sent_is_one_variable_each() -> None:
+    outgoing = {"allow": ["10.20.0.0/16", "*.example"], "refuse": ["kubernetes.default.svc"]}
+    deployment, _ = servers({"outgoing": outgoing, "limits": {"requestBytes": 67108864, "fileBytes": 10737418240}})
+    assert variables(deployment) == {
+        "RUN_CONFIG_PATH": "/etc/llama-stack/run.yaml",
+        "LLAMA_STACK_OUTGOING": "allow 10.20.0.0/16 *.example; refuse kubernetes.default.svc",
+        "MAX_REQUEST_BYTES": "67108864",
+        "FILES_MAX_BYTES": "10737418240",
+    }
+    deployment, _ = servers({"outgoing": {"refuse": ["*"]}})
+    assert variables(deployment)["LLAMA_STACK_OUTGOING"] == "refuse *"
+
+
+def test_notes_say_where_nobody_is_asked_for_a_token() -> None:
+    said = "switches no authentication on"
+    assert said in notes()
+    assert said not in notes({"auth": {"tokens": {"secret": "t"}}, "runConfig": READS_TOKENS})
+    assert said not in notes({"env": {"AUTH_TOKENS_FILE": "/x"}})

@@ -22,12 +22,21 @@ EVERYTHING: dict[str, Any] = {
         "C": {"fieldRef": {"fieldPath": "status.podIP"}},
     },
     "existingSecret": "environment",
+    "secretFiles": {"VLLM_API_TOKEN": {"name": "vllm", "key": "token"}},
+    "auth": {"tokens": {"secret": "tokens"}},
+    "forbiddenRoutes": ["/v1/datasets*"],
+    "outgoing": {"allow": ["10.0.0.0/8"], "refuse": ["kubernetes.default.svc"]},
+    "limits": {"requestBytes": 1000, "fileBytes": 1000},
     "persistence": {"storageClassName": "fast", "annotations": {"a": "b"}},
     "serviceAccount": {"annotations": {"a": "b"}, "automountToken": True},
     "caBundle": {"configMap": "ca"},
     "tls": {"secret": "tls"},
     "runConfig": {
-        "server": {"tls_certfile": "/etc/llama-stack-tls/tls.crt", "tls_keyfile": "/etc/llama-stack-tls/tls.key"}
+        "server": {
+            "tls_certfile": "/etc/llama-stack-tls/tls.crt",
+            "tls_keyfile": "/etc/llama-stack-tls/tls.key",
+            "auth": {"provider_config": {"type": "static_token", "file": "${env.AUTH_TOKENS_FILE}"}},
+        }
     },
     "networkPolicy": {
         "enabled": True,

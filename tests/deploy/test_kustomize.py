@@ -89,10 +89,9 @@ def test_it_is_what_the_chart_renders(folder: str) -> None:
         assert built[key] == item
 
 
-@pytest.mark.parametrize("components", list(permutations(["openshift", "scaleout"])))
-def test_components_combine_in_any_order(components: tuple[str, ...], tmp_path: Path) -> None:
-    copied = shutil.copytree(DEPLOY, tmp_path / "deploy")
-    mine = copied / "mine"
+def combined(folder: Path, components: tuple[str, ...]) -> list[Object]:
+    """What the base and components come to, in a copy of deploy/ below a folder."""
+    mine = shutil.copytree(DEPLOY, folder / "deploy") / "mine"
     mine.mkdir()
     overlay = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -101,7 +100,30 @@ def test_components_combine_in_any_order(components: tuple[str, ...], tmp_path: 
         "components": [f"../kustomize/components/{name}" for name in components],
     }
     (mine / "kustomization.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
-    assert compared(kustomize(mine)) == compared(kustomize(DEPLOY / "kustomize" / "overlays" / "openshift-scaleout"))
+    return kustomize(mine)
+
+
+@pytest.mark.parametrize("components", list(permutations(["openshift", "scaleout"])))
+def test_components_combine_in_any_order(components: tuple[str, ...], tmp_path: Path) -> None:
+    expected = compared(kustomize(DEPLOY / "kustomize" / "overlays" / "openshift-scaleout"))
+    assert compared(combined(tmp_path, components)) == expected
+
+
+def test_authentication_is_what_the_chart_makes_of_a_secret_with_tokens(tmp_path: Path) -> None:
+    reads_tokens = {"server": {"auth": {"provider_config": {"file": "${env.AUTH_TOKENS_FILE:=}"}}}}
+    values = {"auth": {"tokens": {"secret": "llama-stack-auth"}}, "runConfig": reads_tokens}
+    built, rendered = compared(combined(tmp_path, ("authentication",))), compared(render(values))
+    for kind, name in built:
+        if kind in ("Deployment", "Job"):
+            assert built[kind, name] == rendered[kind, name]
+
+
+def test_authentication_and_several_replicas_combine(tmp_path: Path) -> None:
+    found = combined(tmp_path, ("scaleout", "authentication"))
+    for kind in ("Deployment", "Job"):
+        spec = pod_spec(one(found, kind))
+        assert "AUTH_TOKENS_FILE" in {entry["name"] for entry in spec["containers"][0]["env"]}
+        assert "secrets" in {volume["name"] for volume in spec["volumes"]}
 
 
 @pytest.mark.parametrize("folder", [folder for folder in PAIRS if "openshift" in folder])

@@ -1,5 +1,8 @@
 """The resource for the Llama Stack operator. tests/image/test_deployments.py runs the image as the operator does."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -7,6 +10,7 @@ from distribution.verification import manifests
 from distribution.verification.document import Source
 from distribution.verification.subject import Target
 from distribution.verification.verify import verify
+from tests.deploy.kubernetes import VERSIONS, validate
 from tests.deploy.manifests import DEPLOY, ROOT, Object, kustomize, kustomized, one, render
 
 
@@ -36,3 +40,19 @@ def test_it_can_be_verified_before_it_is_applied() -> None:
     assert good.passes(strict=True)
     bad = verify(manifests.unwrap(Source(text.replace("inline::prompts", "inline::promts"), "all.yaml")), target)
     assert [found.code for found in bad.findings if found.severity == "error"] == ["unknown-provider-type"]
+
+
+def test_authentication_is_a_component(tmp_path: Path) -> None:
+    mine = shutil.copytree(DEPLOY, tmp_path / "deploy") / "mine"
+    mine.mkdir()
+    overlay = {"resources": ["../operator"], "components": ["../operator/components/authentication"]}
+    (mine / "kustomization.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
+    resource = one(kustomize(mine), "LlamaStackDistribution")
+    validate(resource, VERSIONS[-1])
+    server = resource["spec"]["server"]
+    (variable,) = [entry["value"] for entry in server["containerSpec"]["env"] if entry["name"] == "AUTH_TOKENS_FILE"]
+    (mount,) = server["podOverrides"]["volumeMounts"]
+    (volume,) = server["podOverrides"]["volumes"]
+    (item,) = volume["projected"]["sources"][0]["secret"]["items"]
+    assert variable == f"{mount['mountPath']}/{item['path']}"
+    assert mount["name"] == volume["name"]

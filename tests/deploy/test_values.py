@@ -17,6 +17,11 @@ TLS = {"runConfig": {"server": {"tls_certfile": "/tls.crt", "tls_keyfile": "/tls
 TLS_ADVICE = "Set runConfig.server.tls_certfile: /etc/llama-stack-tls/tls.crt"
 
 
+ISSUER = "https://issuer.example/keys"
+NO_AUTH = {"server": {"auth": None}}
+FILES = {"VLLM_API_TOKEN": {"name": "vllm", "key": "token"}}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -73,6 +78,14 @@ TLS_ADVICE = "Set runConfig.server.tls_certfile: /etc/llama-stack-tls/tls.crt"
         ({"extraVolumes": [{"name": "My_Volume"}]}, "at '/extraVolumes/0/name'"),
         ({"extraVolumeMounts": [{"name": "a", "mountPath": "data"}]}, "at '/extraVolumeMounts/0/mountPath'"),
         ({"extraContainers": [{"name": "collector"}]}, "missing property 'image'"),
+        ({"secretFiles": {"VLLM_API_TOKEN": {"name": "vllm"}}}, "missing property 'key'"),
+        ({"secretFiles": {"vllm-token": {"name": "vllm", "key": "token"}}}, "invalid propertyName 'vllm-token'"),
+        ({"auth": {"jwksUrl": "issuer.example"}}, "at '/auth/jwksUrl'"),
+        ({"auth": {"token": {"secret": "s"}}}, "'token' not allowed"),
+        ({"forbiddenRoutes": ["v1/datasets"]}, "at '/forbiddenRoutes/0'"),
+        ({"outgoing": {"allow": ["*"]}}, "at '/outgoing/allow/0'"),
+        ({"outgoing": {"refuse": ["a; allow b"]}}, "at '/outgoing/refuse/0'"),
+        ({"limits": {"requestBytes": "64Mi"}}, "at '/limits/requestBytes'"),
     ],
 )
 def test_the_schema_refuses(values: dict[str, Any], message: str) -> None:
@@ -138,6 +151,28 @@ def test_the_schema_knows_every_value() -> None:
         ({**ROUTE, "route": {"enabled": True, "termination": "reencrypt"}}, "reencrypt, but the server has no TLS"),
         ({**ROUTE, "route": {"enabled": True, "termination": "passthrough"}}, "passthrough, but the server has no"),
         ({**ROUTE, **TLS, "route": {"enabled": True, "termination": "edge"}}, "edge, but the server has TLS"),
+        (
+            {"auth": {"jwksUrl": ISSUER, "issuer": "i", "tokens": {"secret": "t"}}},
+            "auth: jwksUrl and tokens.secret are",
+        ),
+        ({"auth": {"jwksUrl": ISSUER}}, "auth.issuer is empty"),
+        ({"auth": {"audience": "a"}}, "auth.jwksUrl, which is empty"),
+        ({"auth": {"tokens": {"secret": "t"}}, "runConfig": NO_AUTH}, "nobody would be asked for a token"),
+        (
+            {"auth": {"jwksUrl": ISSUER, "issuer": "i"}, "runConfig": "version: 2"},
+            "runConfig does not read AUTH_JWKS_URL",
+        ),
+        (
+            {"outgoing": {"refuse": ["*"]}, "env": {"LLAMA_STACK_OUTGOING": ""}},
+            "env.LLAMA_STACK_OUTGOING: another value",
+        ),
+        ({"secretFiles": FILES, "env": {"VLLM_API_TOKEN": "x"}}, "secretFiles.VLLM_API_TOKEN: env.VLLM_API_TOKEN"),
+        ({"secretFiles": FILES, "env": {"VLLM_API_TOKEN_FILE": "x"}}, "env.VLLM_API_TOKEN_FILE: another value"),
+        (
+            {"forbiddenRoutes": ["/v1/datasets"], "runConfig": "version: 2"},
+            "Write `server.auth.route_policy` into yours",
+        ),
+        ({"forbiddenRoutes": ["/v1/h*"]}, "/v1/h* has /v1/health in it"),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused(values: dict[str, Any], message: str) -> None:
@@ -177,6 +212,8 @@ def test_state_stays_in_sqlite_where_the_variable_is_empty(host: str | None) -> 
         "extraVolumeMounts",
         "extraInitContainers",
         "extraContainers",
+        "secretFiles",
+        "forbiddenRoutes",
     ],
 )
 def test_null_is_as_good_as_empty(key: str) -> None:

@@ -1,6 +1,7 @@
 """Every way to start the built image, as a process of its own: a wrong config ends each with 78 and one report."""
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from tests.support.process import free_port
+from tests.support.scenarios import SECRET
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 FACTORY = "llama_stack.core.server.server:create_app --factory --host 127.0.0.1"
@@ -30,11 +32,18 @@ def errors(scenario: str) -> list[str]:
     return sorted(expected.get("launch_errors", expected.get("errors", [])))
 
 
+def environment(scenario: str) -> dict[str, str]:
+    expected = yaml.safe_load((SCENARIOS / scenario / "expected.yaml").read_text(encoding="utf-8"))
+    variables: dict[str, str] = expected.get("environment", {})
+    return variables
+
+
 def start(run_in_image: RunInImage, command: str, scenario: str) -> CompletedProcess[str]:
     """Start the server with a scenario's config at /tmp/run.yaml; it ends by itself."""
     config = (SCENARIOS / scenario / "run.yaml").read_text(encoding="utf-8")
     state = "export SQLITE_STORE_DIR=$(mktemp -d)"
-    script = f"{state}; cat > /tmp/run.yaml; exec env {command.format(port=free_port())}"
+    variables = shlex.join(f"{name}={value}" for name, value in environment(scenario).items())
+    script = f"{state}; cat > /tmp/run.yaml; exec env {variables} {command.format(port=free_port())}"
     return run_in_image(["sh", "-c", script], input=config, timeout=180)
 
 
@@ -47,6 +56,14 @@ def test_a_wrong_config_ends_it_before_anything_is_served(launch: str, scenario:
     assert found == errors(scenario), "each fault once"
     assert "Traceback" not in ended.stderr
     assert "Uvicorn running" not in ended.stderr
+
+
+@pytest.mark.parametrize("launch", ["llama-stack-run", "operator-workers"])
+def test_a_secret_that_is_in_no_file_ends_it_without_being_shown(launch: str, run_in_image: RunInImage) -> None:
+    ended = start(run_in_image, COMMANDS[launch], "variable-files")
+    assert ended.returncode == 78, ended.stderr
+    assert sorted(f"{code} {line}" for line, code in CODE.findall(ended.stderr)) == errors("variable-files")
+    assert SECRET not in ended.stderr
 
 
 @pytest.mark.parametrize("launch", ["entrypoint", "llama-stack-run", "operator", "operator-workers"])

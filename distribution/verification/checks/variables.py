@@ -1,4 +1,4 @@
-"""Variables: those that are missing, and what only looks like one."""
+"""Variables: those that are missing, those that come from files, and what only looks like one."""
 
 import re
 from collections.abc import Iterator
@@ -17,12 +17,34 @@ def check(subject: Subject, _: Resolution) -> Iterator[Finding]:
             "unset-variable",
             path,
             f"The variable {name} is not set, or empty.{_although_off(subject, path)}",
-            f"Set {name}, or write `${{env.{name}:=VALUE}}` for a default (`${{env.{name}:=}}` for none).",
+            f"Set {name}, or {name}_FILE to the path of a file that holds it, or write `${{env.{name}:=VALUE}}` for a "
+            f"default (`${{env.{name}:=}}` for none).",
         )
+    yield from _files(subject)
     for path, text in _texts(subject.document.data, ()):
         dropped = any(path[: len(item)] == item for item in subject.expansion.dropped)
         if not (dropped or subject.is_obsolete(path)):
             yield from _malformed(subject, path, text)
+
+
+def _files(subject: Subject) -> Iterator[Finding]:
+    for name, problem in subject.files.problems.items():
+        yield subject.finding("variable-file", _first_place(subject, name), str(problem), problem.advice)
+    for name, file in subject.files.unread.items():
+        yield subject.finding(
+            "variable-file",
+            _first_place(subject, name),
+            f"{name} is what the file {file} holds, which only the target has.",
+            "Whether the file is there and what is in it was not looked at.",
+            severity=Severity.INFO,
+        )
+
+
+def _first_place(subject: Subject, name: str) -> KeyPath:
+    places = (
+        path for path, references in subject.expansion.references.items() for one in references if one.name == name
+    )
+    return next(places, ())
 
 
 def _although_off(subject: Subject, path: KeyPath) -> str:

@@ -51,6 +51,10 @@ env:
 {{- end }}
 {{- end }}
 {{- end }}
+{{- range $name, $value := fromYaml (include "llama-stack.ownVariables" .) }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
 {{- range $name, $value := .Values.env }}
 {{- if not (kindIs "invalid" $value) }}
 - name: {{ $name }}
@@ -83,6 +87,11 @@ volumeMounts:
 {{- if .Values.tls.secret }}
 - name: tls
   mountPath: /etc/llama-stack-tls
+  readOnly: true
+{{- end }}
+{{- if include "llama-stack.secretSources" . }}
+- name: secrets
+  mountPath: /etc/llama-stack-secrets
   readOnly: true
 {{- end }}
 {{- with .Values.extraVolumeMounts }}
@@ -178,6 +187,12 @@ initContainers:
   secret:
     secretName: {{ .tls.secret }}
 {{- end }}
+{{- end }}
+{{- with include "llama-stack.secretSources" .root }}
+- name: secrets
+  projected:
+    sources:
+    {{- . | nindent 4 }}
 {{- end }}
 {{- end }}
 

@@ -1,6 +1,6 @@
 {{- /* The run config as text: a string as it is, a map as YAML. */}}
 {{- define "llama-stack.runConfig" -}}
-{{- if kindIs "string" .Values.runConfig }}{{ .Values.runConfig }}{{ else }}{{ toYaml .Values.runConfig }}
+{{- if kindIs "string" .Values.runConfig }}{{ .Values.runConfig }}{{ else }}{{ include "llama-stack.runConfigWithPolicy" . }}
 {{ end }}
 {{- end }}
 
@@ -86,6 +86,8 @@ NAME, and nothing otherwise, unless `existingSecret` might have it.
 {{- $text := regexReplaceAll "^.*:\\+([^}]*)\\}$" . "${1}" }}
 {{- $value := get $.Values.env $variable }}
 {{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
+{{- $name = replace . $text $name }}
+{{- else if get (default dict $.Values.secretFiles) $variable }}
 {{- $name = replace . $text $name }}
 {{- else if not $.Values.existingSecret }}
 {{- $name = replace . "" $name }}

@@ -21,6 +21,10 @@
 {{- $problems = append $problems "env.LLAMA_STACK_PORT: set runConfig.server.port (or containerPort, with existingConfigMap), which Service and probes follow." }}
 {{- end }}
 
+{{- range splitList "\n" (include "llama-stack.accessProblems" . | trim) }}
+{{- if . }}{{ $problems = append $problems . }}{{ end }}
+{{- end }}
+
 {{- if and (eq .Values.stores "embedded") $several }}
 {{- $problems = append $problems (printf "%s: embedded stores (SQLite, faiss, local files) serve one replica only. Move the state to PostgreSQL, S3 and a remote vector store (values-scaleout.yaml shows how) and set stores: shared." (ternary "autoscaling.enabled" (printf "replicas: %d" (int .Values.replicas)) .Values.autoscaling.enabled)) }}
 {{- end }}
@@ -72,14 +76,14 @@
 {{- end }}
 {{- $names = append $names .name }}
 {{- end }}
-{{- $volumes := list "run-config" "tmp" "data" "private-ca" "ca-bundle" "tls" }}
+{{- $volumes := list "run-config" "tmp" "data" "private-ca" "ca-bundle" "tls" "secrets" }}
 {{- range .Values.extraVolumes }}
 {{- if has .name $volumes }}
 {{- $problems = append $problems (printf "extraVolumes: a volume named %s is there already. Choose another name." .name) }}
 {{- end }}
 {{- $volumes = append $volumes .name }}
 {{- end }}
-{{- $paths := list "/etc/llama-stack" "/data" "/tmp" "/etc/ca-bundle" "/etc/llama-stack-tls" }}
+{{- $paths := list "/etc/llama-stack" "/data" "/tmp" "/etc/ca-bundle" "/etc/llama-stack-tls" "/etc/llama-stack-secrets" }}
 {{- range .Values.extraVolumeMounts }}
 {{- if not (has .name $volumes) }}
 {{- $problems = append $problems (printf "extraVolumeMounts: extraVolumes has no volume named %s." .name) }}

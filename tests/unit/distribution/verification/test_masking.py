@@ -1,5 +1,6 @@
 """Secrets appear nowhere."""
 
+import contextvars
 import io
 import json
 import logging
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from distribution.verification.document import Source
-from distribution.verification.masking import KnownNames, MaskedRecords, Masker, mask_logs
+from distribution.verification.masking import KnownNames, MaskedRecords, Masker, mask_logs, of_request
 from distribution.verification.report import machine_report, text_report
 from distribution.verification.subject import Target
 from distribution.verification.verify import verify
@@ -154,3 +155,46 @@ def test_tracebacks_are_left_out_where_a_report_follows_except_for_debugging(log
     text = written.getvalue()
     assert text.startswith("it failed at INFO\nit failed at DEBUG\nTraceback")
     assert text.count("Traceback") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("at http://user:s3cr3t@host/path", "at http://****@host/path"),
+        ("at redis://user:s3cr@3t@host:1", "at redis://****@host:1"),
+        ("GET /v1/files?api_key=s3cr3t&limit=2", "GET /v1/files?api_key=****&limit=2"),
+        ("Authorization: Bearer s3cr3t-1", "Authorization: Bearer ****"),
+        ("{'headers': {'Authorization': 's3cr3t'}, 'n': 1}", "{'headers': {'Authorization': '****'}, 'n': 1}"),
+        (r'"{\"vllm_api_token\": \"s3cr3t\", \"n\": 1}"', r'"{\"vllm_api_token\": \"****\", \"n\": 1}"'),
+        ("Config(password='s3cr3t', user='me')", "Config(password='****', user='me')"),
+        ("a Bearer token is needed", "a Bearer token is needed"),
+        ("max_tokens: '5'", "max_tokens: '5'"),
+    ],
+)
+def test_what_is_written_as_a_secret_is_masked_whosever_it_is(text: str, masked: str) -> None:
+    assert Masker({}, {}).text(text) == masked
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "a.b-", "token", "token ", "token=\\", "token:'", "?a", "a://", "a://b@", "Bearer ", "\\", "a\\'"]
+)
+def test_a_text_of_a_client_keeps_nobody_waiting(piece: str) -> None:
+    text = piece * (1_000_000 // len(piece))  # for hours, were it quadratic
+    assert len(Masker({}, {}).text(text)) <= len(text) * 4
+
+
+def test_what_a_request_brings_is_masked_while_it_lasts() -> None:
+    masker = Masker({}, {})
+
+    def text_of_request() -> str:
+        of_request.set(frozenset({"key-of-the-request"}))
+        return masker.text("refused: key-of-the-request")
+
+    assert contextvars.copy_context().run(text_of_request) == "refused: ****"
+    assert masker.text("refused: key-of-the-request") == "refused: key-of-the-request"
+
+
+def test_data_is_masked_by_name_and_by_value() -> None:
+    masker = Masker({"password": "s3cr3t"}, {})
+    data = {"password": "other", "errors": [{"msg": "not s3cr3t", "loc": ("a", 1)}], "count": 3}
+    assert masker.data(data) == {"password": "****", "errors": [{"msg": "not ****", "loc": ["a", 1]}], "count": 3}
