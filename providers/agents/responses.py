@@ -10,6 +10,7 @@ from typing import Any
 from llama_stack.providers.inline.agents.meta_reference.responses.openai_responses import OpenAIResponsesImpl
 
 from providers.agents.inference import forget_failure, last_failure
+from providers.agents.request_checks import checked, require_messages
 
 TERMINAL = ("response.completed", "response.incomplete")
 
@@ -37,6 +38,7 @@ class Responses(OpenAIResponsesImpl):
 
         Upstream stores them once the client asks for more, which finds nothing if it asks somewhere else.
         """
+        options = checked(options)
         last = None
         here = copy.copy(self)
         here._stores = options.get("store") is not False
@@ -52,3 +54,9 @@ class Responses(OpenAIResponsesImpl):
         """Add a response to its conversation, unless the request says not to store it."""
         if self._stores:
             await super()._sync_response_to_conversation(*arguments)
+
+    async def _process_input_with_previous_response(self, *arguments: Any, **options: Any) -> Any:
+        """Return what is stored as the input, the messages for the model, and the tools."""
+        processed = await super()._process_input_with_previous_response(*arguments, **options)
+        require_messages(processed[1])
+        return processed
