@@ -21,7 +21,7 @@ WITHOUT_BODY = (204, 304)
 NOT_FOUND = re.compile(
     r"(Benchmark|Chat completion|Conversation|Dataset|File|Item|Job|Provider|Response|Scoring|Session|Shield|Tool"
     r"|Vector_store)"
-    r"\b.* not (found|served)\b"
+    r"\b.* not (found|served)\b|Provided step_id .* could not be found"
 )
 # OpenAI's words; every other mistake of a client is an invalid request.
 ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -30,7 +30,8 @@ ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_
 @change(
     f"{SERVER}:translate_exception",
     takes=("exc",),
-    why="What is not there is a 400, and a model of the wrong kind a 500.",
+    why="What is not there is a 400, a model of the wrong kind a 500, and so is what upstream asserts of a request, "
+    "such as `Expected answer not found in input row.`",
     reference="llamastack/llama-stack#4878, #4879",
     fixed_in="0.6.0 in part",
 )
@@ -43,6 +44,8 @@ def translate_exception(translate_most: Any) -> Any:
             return HTTPException(404, str(exc))
         if isinstance(exc, ModelTypeError):
             return HTTPException(400, str(exc))
+        if isinstance(exc, AssertionError) and str(exc):
+            return HTTPException(400, f"Invalid value: {exc}")
         return translate_most(exc)
 
     return translate

@@ -185,3 +185,23 @@ def instantiate_provider(instantiate: Any) -> Any:
             module.get_adapter_impl = adapt
 
     return instantiate_provider
+
+
+@change(
+    f"{TABLES}.common:CommonRoutingTableImpl.unregister_object",
+    takes=("self", "obj"),
+    why="What a provider cannot unregister, such as the scoring functions of `inline::basic`, is a 500, and is gone "
+    "from the list all the same until the next start.",
+)
+def unregister_object(unregister: Any) -> Any:
+    async def unregister_object(self: Any, obj: Any) -> None:
+        method = f"unregister_{obj.type.replace('tool_group', 'toolgroup')}"
+        provider = self.impls_by_provider_id.get(obj.provider_id)
+        if provider is None:
+            raise ValueError(f"Provider '{obj.provider_id}' of {obj.type} '{obj.identifier}' not found")
+        if not hasattr(provider, method):
+            kind = obj.type.replace("_", " ")
+            raise NotImplementedError(f"a {kind} of provider '{obj.provider_id}' cannot be unregistered")
+        await unregister(self, obj)
+
+    return unregister_object

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from distribution.overlay.answers import logger
 from distribution.overlay.declaration import change
 from distribution.overlay.replicas import is_shared
 from distribution.overlay.vector_store_access import as_sender
@@ -47,6 +48,11 @@ class FileChange:
     status: str | None
     """How it is counted; None for one that is being attached, of which only its own record says it."""
 
+
+change(
+    f"{MODULE}:logger",
+    why="A traceback of a hundred lines stands in the log for each file that is attached and is not there.",
+)(logger)
 
 _change: ContextVar[FileChange | None] = ContextVar("the change to a vector store that is under way", default=None)
 

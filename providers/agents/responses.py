@@ -10,6 +10,7 @@ from typing import Any
 from llama_stack.providers.inline.agents.meta_reference.responses.openai_responses import OpenAIResponsesImpl
 
 from providers.agents.inference import forget_failure, last_failure
+from providers.agents.request_checks import checked, require_messages
 
 # What a request without items of its own may consist of: the parameters after input and model, in their order.
 OTHER_INPUT = ("instructions", "previous_response_id", "conversation")
@@ -42,6 +43,7 @@ class Responses(OpenAIResponsesImpl):
 
         Upstream stores them once the client asks for more, which finds nothing if it asks somewhere else.
         """
+        options = checked(options)
         last = None
         here = copy.copy(self)
         here._stores = options.get("store") is not False
@@ -57,3 +59,9 @@ class Responses(OpenAIResponsesImpl):
         """Add a response to its conversation, unless the request says not to store it."""
         if self._stores:
             await super()._sync_response_to_conversation(*arguments)
+
+    async def _process_input_with_previous_response(self, *arguments: Any, **options: Any) -> Any:
+        """Return what is stored as the input, the messages for the model, and the tools."""
+        processed = await super()._process_input_with_previous_response(*arguments, **options)
+        require_messages(processed[1])
+        return processed

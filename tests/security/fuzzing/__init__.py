@@ -1,0 +1,1 @@
+"""The OpenAPI document of the built image, driven by schemathesis with what the server knows."""

@@ -1,0 +1,89 @@
+"""Whatever a request is, the server answers it as what it is: no fault of its own, no hang, no traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.security.conftest import ROOT, Served
+from tests.security.fuzzing.document import furnished
+from tests.security.fuzzing.requests import valid_requests
+from tests.security.fuzzing.resources import Known, make
+from tests.support.image import BuiltImage
+from tests.support.sandboxed import serving
+from tests.support.scripted_backend import ScriptedBackend
+
+HOOKS = Path(__file__).parent / "fuzzing" / "hooks.py"
+SECONDS, LONG = 120, 3600
+"""How long the document is driven; ``--long`` for a release."""
+PATIENCE = 30
+"""Seconds that a request may take on a machine that has much else to do."""
+SEED = 11
+"""What is made up is the same in each short run, so that only a change can make it fail; a long run has a new seed."""
+
+
+@pytest.fixture(scope="module")
+def fuzzed(
+    built: BuiltImage, backend: ScriptedBackend, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """A server of its own, since what is registered by chance would be in everybody's way."""
+    data = tmp_path_factory.mktemp("fuzzed")
+    with serving(built, environment, data) as url:
+        yield Served(url, data, backend)
+
+
+@pytest.fixture(scope="module")
+def known(fuzzed: Served) -> Known:
+    """What there is in the server."""
+    return make(fuzzed.http)
+
+
+def test_the_requests_that_fuzzing_starts_from_are_taken(fuzzed: Served, known: Known) -> None:
+    first = {name: values[0] for name, values in known.items()}
+    refused = {
+        f"{operation} {number}": answer.text
+        for operation, bodies in valid_requests(known).items()
+        for number, body in enumerate(bodies)
+        if (answer := fuzzed.http.post(operation.removeprefix("POST ").format(**first), json=body)).status_code >= 300
+    }
+    assert refused == {}
+
+
+def test_no_request_is_answered_with_a_fault(fuzzed: Served, known: Known, tmp_path: Path, long: bool) -> None:
+    document = furnished(fuzzed.http.get("/openapi.json").json(), known, aliases=long)
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    (tmp_path / "schemathesis.toml").write_text(
+        f'hooks = "{HOOKS}"\nrequest-timeout = {PATIENCE}\n[output]\nsanitization = {{enabled = false}}\n'
+    )
+    found = tmp_path / "found"
+    found.touch()
+
+    seconds = LONG if long else SECONDS
+    command: list[str | Path] = [sys.executable, "-m", "schemathesis.cli"]
+    command += ["--config-file", tmp_path / "schemathesis.toml", "run", tmp_path / "openapi.json"]
+    command += ["--url", fuzzed.url, "--checks", "no_fault", "--continue-on-failure"]
+    command += ["--max-time", str(seconds), "--warnings", "off", "--no-color", *(() if long else ("--seed", str(SEED)))]
+    ran = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds + 300,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "FUZZING_KEPT": json.dumps([value for values in known.values() for value in values]),
+            "FUZZING_LOG": str(fuzzed.data / "server.log"),
+            "FUZZING_FOUND": str(found),
+        },
+    )
+    print(ran.stdout[-4000:])
+
+    assert [json.loads(line) for line in found.read_text().splitlines()] == []
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "Traceback" not in fuzzed.log
