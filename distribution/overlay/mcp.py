@@ -158,7 +158,7 @@ def get_headers_from_request(original: AsyncFunction) -> AsyncFunction:
     "llama_stack.apis.agents.openai_responses:OpenAIResponseInputToolMCP",
     why="`authorization` of an MCP tool, which OpenAI's clients send, is dropped without a word, so that clients put "
     "the token where it does not belong. Here it goes to the tool's server as a bearer token, and nowhere else: it is "
-    "neither stored nor answered. `headers` may still hold an Authorization, as clients of 0.3.3 send it.",
+    "neither stored nor answered. `headers` may still hold an Authorization, as clients of this version send it.",
     reference="llamastack/llama-stack#4052, #4161",
     fixed_in="0.4.0",
     advisory=MCP_AUTHORIZATION,

@@ -35,7 +35,7 @@ class _In[T]:
     why="A stream whose client leaves is ended by the garbage collector, as the user of whatever request is under way "
     "there: its chat completion is stored as nobody's or as somebody else's.",
     reference="llamastack/llama-stack#3924, #5227",
-    fixed_in="0.3.1 in part",
+    fixed_in="0.7.0 in part",
     advisory="background-identity",
 )
 def in_the_requests_context(original: Any) -> Any:

