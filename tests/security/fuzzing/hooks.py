@@ -35,7 +35,7 @@ def filter_case(context: schemathesis.HookContext, case: Case) -> bool:
 def no_fault(context: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> None:
     """Fail for an answer that is the server's fault, or that does not parse, and for a traceback in the log."""
     content_type = (response.headers.get("content-type") or [""])[0]
-    outside = leads_outside(f"{case.path_parameters} {case.query} {case.body}")
+    outside = leads_outside(f"{case.path_parameters} {case.query} {case.body!r}")
     found = faults(response.status_code, content_type, response.content, led_outside=outside)
     found += LOG.traceback()
     if found:
