@@ -17,7 +17,7 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str]] = {
         {"input_rows": [{}], "scoring_functions": {"basic::equality": None}},
         "Expected answer not found in input row",
     ),
-    "no input": ("/v1/responses", {"model": MODEL, "input": []}, "input is empty"),
+    "no input": ("/v1/responses", {"model": MODEL, "input": []}, "input"),
     "nothing but the answer to a request": (
         "/v1/responses",
         {"model": MODEL, "input": [{"type": "mcp_approval_response", "approval_request_id": "a", "approve": True}]},
