@@ -90,3 +90,7 @@ def test_a_file_that_is_not_there_is_a_line_in_the_log(served: Served) -> None:
     assert served.http.post("/v1/vector_stores", json=body).json()["file_counts"]["failed"] == 1
     assert "Error attaching file to vector store: File 'file-none' not found" in " ".join(served.log[begun:].split())
     assert "Traceback" not in served.log[begun:]
+
+
+def test_the_openapi_document_is_one(served: Served) -> None:
+    assert "/v1/responses" in served.http.get("/openapi.json").json()["paths"]
