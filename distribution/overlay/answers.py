@@ -30,8 +30,8 @@ ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_
 @change(
     f"{SERVER}:translate_exception",
     takes=("exc",),
-    why="What is not there is a 400. A model of the wrong kind is a 500, and so is what upstream asserts of a request "
-    "(`Expected answer not found in input row.`).",
+    why="What is not there is a 400, a model of the wrong kind a 500, and so is what upstream asserts of a request, "
+    "such as `Expected answer not found in input row.` of a scoring function.",
     reference="llamastack/llama-stack#4878, #4879",
     fixed_in="0.6.0 in part",
 )

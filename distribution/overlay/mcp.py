@@ -182,7 +182,10 @@ def mcp_tool(model: Any) -> Any:
         return rest | {"headers": headers or None}
 
     def schema(source: Any, handler: Any) -> Any:
-        return core_schema.no_info_before_validator_function(to_headers, handler(source))
+        reference = handler(source)  # has to stay one, or else the OpenAPI document cannot name the model
+        own = handler.resolve_ref_schema(reference)
+        own["schema"] = core_schema.no_info_before_validator_function(to_headers, own["schema"])
+        return reference
 
     model.__get_pydantic_core_schema__ = schema
     model.model_rebuild(force=True)

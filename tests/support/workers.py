@@ -15,8 +15,8 @@ TOGETHER = (
     re.compile(r"tests/integration/files/.*\[.*\b(disk and SQLite|S3 and PostgreSQL)\b"),
     re.compile(r"tests/integration/prompts/.*\[.*\b(sqlite|postgres|redis)\b"),
     re.compile(r"tests/integration/(?:agents|inference)/"),
-    # Two servers of the image for all attacks.
-    re.compile(r"tests/security/"),
+    # Two servers of the image for all attacks; fuzzing has one of its own.
+    re.compile(r"tests/security/(?!test_fuzz\.py)"),
 )
 """Tests outside of these stay together by module."""
 

@@ -1,11 +1,20 @@
-"""What is wrong with an answer, whatever the request was."""
+"""What is wrong with an answer and with the log, whatever the request was."""
 
 import json
+from pathlib import Path
 from typing import Any, NoReturn
 
 SERVER_ERROR, NOT_IMPLEMENTED, BAD_GATEWAY, GATEWAY_TIMEOUT = 500, 501, 502, 504
 OF_SERVICES = (BAD_GATEWAY, GATEWAY_TIMEOUT)
 """What another service is at fault for, where a request has led to one."""
+
+OUTSIDE = ("server_url", "mcp_endpoint", "huggingface", "web_search", "http://", "https://")
+"""What leads from a request to services that are not there: MCP servers, Hugging Face, web search, documents."""
+
+
+def leads_outside(request: str) -> bool:
+    """Say whether a request, written out, names what may be out of reach."""
+    return any(word in request for word in OUTSIDE)
 
 
 def faults(status: int, content_type: str, body: bytes, *, led_outside: bool = False) -> list[str]:
@@ -29,6 +38,23 @@ def faults(status: int, content_type: str, body: bytes, *, led_outside: bool = F
     except ValueError as error:
         found.append(f"{content_type} that does not parse: {error}: {body.decode(errors='replace')}")
     return found
+
+
+class Log:
+    """What a server prints, from one request to the next."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = path.stat().st_size
+
+    def traceback(self) -> list[str]:
+        """Return what was printed since the last call if a traceback is in it, of the last request or one before."""
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            printed = file.read()
+        self._read += len(printed)
+        text = printed.decode(errors="replace")
+        return [f"a traceback in the log, of this request or one before it:\n{text}"] if "Traceback" in text else []
 
 
 def _parsed(text: str) -> Any:

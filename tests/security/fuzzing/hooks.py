@@ -9,20 +9,15 @@ from urllib.parse import unquote
 import schemathesis
 from schemathesis.core.failures import Failure
 
-from tests.security.fuzzing.answers import faults
+from tests.security.fuzzing.answers import Log, faults, leads_outside
 
 Case = schemathesis.Case[Any]
 
 KEPT = frozenset(json.loads(os.environ["FUZZING_KEPT"]))
 """Identifiers of what others need; no request takes them away, or registers something else by their name."""
-LOG = Path(os.environ["FUZZING_LOG"])
-"""What the server prints."""
+LOG = Log(Path(os.environ["FUZZING_LOG"]))
 FOUND = Path(os.environ["FUZZING_FOUND"])
 """Takes what was found, a line of JSON each."""
-OUTSIDE = ("server_url", "mcp_endpoint", "huggingface", "web_search", "http://", "https://")
-"""What leads from a request to services that are not there: MCP servers, Hugging Face, web search, documents."""
-
-_seen = LOG.stat().st_size
 
 
 @schemathesis.hook
@@ -40,13 +35,11 @@ def filter_case(context: schemathesis.HookContext, case: Case) -> bool:
 def no_fault(context: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> None:
     """Fail for an answer that is the server's fault, or that does not parse, and for a traceback in the log."""
     content_type = (response.headers.get("content-type") or [""])[0]
-    curl = case.as_curl_command()
-    outside = any(word in curl for word in OUTSIDE)
+    outside = leads_outside(f"{case.path_parameters} {case.query} {case.body!r}")
     found = faults(response.status_code, content_type, response.content, led_outside=outside)
-    if "Traceback" in (printed := _printed_since()):
-        found.append(f"a traceback in the log, of this request or of one before it:\n{printed}")
+    found += LOG.traceback()
     if found:
-        line = {"request": curl, "operation": case.operation.label, "found": found}
+        line = {"request": case.as_curl_command(), "operation": case.operation.label, "found": found}
         with FOUND.open("a") as file:
             file.write(json.dumps(line) + "\n")
         raise Failure(operation=case.operation.label, title="A fault of the server", message="\n".join(found))
@@ -55,12 +48,3 @@ def no_fault(context: schemathesis.CheckContext, response: schemathesis.Response
 def _registers(case: Any) -> bool:
     kinds = ("models", "shields", "datasets", "benchmarks", "toolgroups", "scoring-functions")
     return str(case.path).rpartition("/")[2] in kinds
-
-
-def _printed_since() -> str:
-    global _seen
-    with LOG.open("rb") as file:
-        file.seek(_seen)
-        printed = file.read()
-    _seen += len(printed)
-    return printed.decode(errors="replace")
