@@ -82,8 +82,8 @@ def run_config(original: Any) -> Any:
 @change(
     "llama_stack.core.server.server:AuthenticationMiddleware",
     why="Each wrong token logs a traceback, and the answer tells what the service behind says, in a body that OpenAI's "
-    "clients do not read. A header that is not UTF-8 is a 500 without a token, and so is every request where the "
-    "service of type `custom` knows no attributes. A token that names nobody lets in as if authentication were off.",
+    "clients do not read. Every request is a 500 where the service of type `custom` knows no attributes. A token that "
+    "names nobody lets in as if authentication were off.",
     reference="llamastack/llama-stack#5715",
     fixed_in="ogx 1.0.0 in part",
     advisory="answers-to-strangers",
@@ -159,29 +159,6 @@ def create_auth_provider(create: Callable[[Any], Any]) -> Any:
         return create(config)
 
     return create_auth_provider
-
-
-@change(
-    "llama_stack.core.server.tracing:TracingMiddleware.__call__",
-    takes=("self", "scope", "receive", "send"),
-    why="A header of tracing or of the client's version that is not UTF-8 is a 500, without a token.",
-)
-@change(
-    "llama_stack.core.server.server:ClientVersionMiddleware.__call__",
-    takes=("self", "scope", "receive", "send"),
-    why="A header of tracing or of the client's version that is not UTF-8 is a 500, without a token.",
-)
-def decoding_middleware(original: Callable[..., Awaitable[Any]]) -> Any:
-    decoded = (b"traceparent", b"tracestate", b"x-llamastack-client-version")
-
-    async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        # A copy of one's own has the others read what the client sent.
-        headers = [(name, value) for name, value in scope.get("headers", []) if name not in decoded or value.isascii()]
-        if len(headers) != len(scope.get("headers", [])):
-            scope = {**scope, "headers": headers}
-        await original(self, scope, receive, send)
-
-    return __call__
 
 
 @change(

@@ -123,14 +123,6 @@ def test_an_upgrade_gets_nobody_in(guarded: Served) -> None:
 
 
 @pytest.mark.advisory("answers-to-strangers")
-def test_headers_that_are_no_text_are_no_500(guarded: Served, served: Served) -> None:
-    assert _raw(guarded.url, "GET", "/v1/models", {"Authorization": b"Bearer \xff\xfe"}) == 401
-    for name in ("traceparent", "tracestate", "X-LlamaStack-Client-Version"):
-        assert _raw(guarded.url, "GET", "/v1/models", {name: b"\xff\xfe"}) == 401
-        assert _raw(served.url, "GET", "/v1/models", {name: b"\xff\xfe"}) == 200
-
-
-@pytest.mark.advisory("answers-to-strangers")
 def test_a_wrong_token_is_one_line_of_the_log_without_it(guarded: Served) -> None:
     before = len(guarded.log)
     assert guarded.http_as("a-token-of-nobody-at-all").get("/v1/prompts").status_code == 401
