@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from tests.security.conftest import ROOT, Served
 from tests.security.fuzzing.answers import Log, faults, leads_outside
 from tests.security.fuzzing.changes import all_changes
-from tests.security.fuzzing.document import furnished
+from tests.security.fuzzing.document import furnished, operations
 from tests.security.fuzzing.requests import valid_requests
 from tests.security.fuzzing.resources import Known, make
 from tests.support.image import BuiltImage
@@ -106,4 +107,7 @@ def test_no_request_made_from_the_document_is_a_fault(fuzzed: Served, known: Kno
 
     assert [json.loads(line) for line in found.read_text().splitlines()] == []
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    generated = re.search(r"(\d+) generated", ran.stdout)
+    assert generated is not None
+    assert int(generated[1]) > len(operations(document))
     assert "Traceback" not in fuzzed.log
