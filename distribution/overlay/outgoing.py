@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import re
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from types import SimpleNamespace
@@ -11,8 +10,6 @@ from typing import Any
 from distribution.overlay.declaration import change
 
 AsyncFunction = Callable[..., Awaitable[Any]]
-
-SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 TOOL_GROUP, DATASET = "tool group", "dataset"
 _operators_own: set[tuple[str, str, str]] = set()
@@ -100,9 +97,8 @@ def _image_urls(messages: list[Any]) -> Iterator[str]:
     for message in messages:
         for part in message.content if isinstance(message.content, list) else []:
             if part.type == "image_url":
-                url = part.image_url.url.strip()
-                scheme = SCHEME.match(url)
-                if scheme and scheme[1].lower() != "data":
+                url = part.image_url.url
+                if url[:5].lower() != "data:":
                     yield url
 
 

@@ -89,6 +89,22 @@ def insert(original: AsyncFunction) -> AsyncFunction:
     return insert
 
 
+@change(
+    f"{MIXIN}._get_and_validate_batch",
+    takes=("self", "batch_id", "vector_store_id"),
+    why="The answer to a file batch's id with another vector store tells that there is such a batch.",
+    advisory="resources-used-unchecked",
+)
+def get_batch(original: Callable[..., Any]) -> Callable[..., Any]:
+    def get_batch(self: Any, batch_id: str, vector_store_id: str) -> Any:
+        known = self.openai_file_batches.get(batch_id)
+        if known is not None and known["vector_store_id"] != vector_store_id:
+            raise ValueError(f"File batch {batch_id} not found")
+        return original(self, batch_id, vector_store_id)
+
+    return get_batch
+
+
 def as_sender(batch: dict[str, Any]) -> Context:
     """A context in which the user is the one who sent a file batch, and nobody where its record does not say."""
     from llama_stack.core.datatypes import User

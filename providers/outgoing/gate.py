@@ -20,6 +20,8 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 SCHEMES = ("http", "https")
 HOST_NAME = re.compile(r"[a-z0-9._-]+")
+AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
+"""Characters that no URL has, and that one reader drops and another ends the host at."""
 
 
 class Purpose(Enum):
@@ -134,7 +136,9 @@ def _host(url: httpx.URL) -> tuple[str, Address | None]:
 
 
 def parsed(url: str) -> httpx.URL:
-    """Read a URL as it is going to be fetched; raises ValueError for what is none."""
+    """Read a URL as it is going to be fetched; raises ValueError for what is none, or is read in two ways."""
+    if AMBIGUOUS.search(url):
+        raise ValueError("The URL cannot be read: it has a space, a backslash or a control character")
     try:
         return httpx.URL(url)
     except httpx.InvalidURL as error:

@@ -35,6 +35,12 @@ def alice(guarded: Served) -> Belongings:
     return belongings.of("alice", guarded.http_as("alice"))
 
 
+@pytest.fixture(scope="module")
+def bob(guarded: Served) -> Belongings:
+    """Somebody else who has one of each kind."""
+    return belongings.of("bob", guarded.http_as("bob"))
+
+
 def test_no_operation_is_forgotten(operations: list[Operation]) -> None:
     assert {operation.name for operation in operations} == set(ATTACKS)
 
@@ -49,6 +55,25 @@ def test_nobody_else_gets_at_what_is_alices(guarded: Served, operations: list[Op
     rita = belongings.of("rita", guarded.http_as("rita"))  # of Alice's team
 
     assert attempts.attempt(operations, alice, rita) == []
+
+
+CHILDREN = [
+    "/v1/vector_stores/{mine}/file_batches/{hers}",
+    "/v1/vector_stores/{mine}/file_batches/{hers}/files",
+]
+"""Where the id of one's own store stands before that of somebody's file batch."""
+
+
+@pytest.mark.advisory("resources-used-unchecked")
+@pytest.mark.parametrize("path", CHILDREN)
+def test_an_answer_does_not_tell_that_somebody_has_such_a_thing(alice: Belongings, bob: Belongings, path: str) -> None:
+    hers, nobodys = alice["file_batch_id"], "batch_00000000-0000-0000-0000-000000000000"
+
+    told = bob.http.get(path.format(mine=bob["vector_store_id"], hers=hers))
+    unknown = bob.http.get(path.format(mine=bob["vector_store_id"], hers=nobodys))
+
+    assert told.status_code == unknown.status_code == 404
+    assert told.text.replace(hers, "ID") == unknown.text.replace(nobodys, "ID")
 
 
 def test_who_has_nothing_in_common_with_her_gets_at_nothing(

@@ -187,7 +187,8 @@ def image(client: httpx.Client, url: str) -> httpx.Response:
 
 @pytest.mark.advisory("server-side-request-forgery")
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:8080/image.png", "http://localhost/image.png", " file:///etc/passwd", *METADATA]
+    "url",
+    ["http://127.0.0.1:8080/image.png", "http://localhost/image.png", "file:///etc/passwd", "/etc/passwd", *METADATA],
 )
 def test_a_models_server_is_sent_neither_to_metadata_nor_to_files(served: Served, url: str) -> None:
     before = len(served.backend.asked)
@@ -196,6 +197,16 @@ def test_a_models_server_is_sent_neither_to_metadata_nor_to_files(served: Served
     part = {"type": "input_image", "image_url": url}
     question = {"role": "user", "content": [part]}
     assert served.http.post("/v1/responses", json={"model": "vllm/scripted", "input": [question]}).is_error
+    assert len(served.backend.asked) == before
+
+
+@pytest.mark.advisory("server-side-request-forgery")
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254\\@public.example/", "fi\nle:///etc/passwd", " file:///etc/passwd"]
+)
+def test_a_models_server_is_handed_no_url_that_it_may_read_otherwise(served: Served, url: str) -> None:
+    before = len(served.backend.asked)
+    assert image(served.http, url).status_code == 400
     assert len(served.backend.asked) == before
 
 

@@ -126,7 +126,6 @@ PUBLIC = [
     "https://public.example:8443/image.png",
     "http://user:password@public.example/",
     "http://127.0.0.1@public.example/",
-    "http://127.0.0.1\\@public.example/",
     "http://two.example/",
     "http://8.8.8.8/",
     "http://[2606:4700:4700::1111]/",
@@ -143,6 +142,20 @@ NO_FETCH = [
     "/etc/passwd",
     "public.example/image.png",
 ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1\\@public.example/",
+        "fi\nle:///etc/passwd",
+        " http://public.example/",
+        "http://public.example/a b",
+    ],
+)
+def test_a_url_that_others_read_otherwise_is_none(url: str) -> None:
+    with pytest.raises(ValueError, match="a space, a backslash or a control character"):
+        allowed(url, Purpose.MODEL, "allow 127.0.0.1")
 
 
 @pytest.mark.parametrize("purpose", Purpose)
