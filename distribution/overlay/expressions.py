@@ -2,6 +2,8 @@
 
 import asyncio
 import importlib
+import math
+import re
 import time
 from contextvars import ContextVar
 from typing import Any
@@ -16,6 +18,10 @@ SECONDS_OF_ALL_SEARCHES = 20.0
 """For one expression and one text, and for all of a request."""
 LONGEST_EXPRESSION = 10_000
 """In characters."""
+MOST_REPETITIONS = 300_000
+"""Its length, times all of its counts: `(a{1000}){1000}` is compiled to a million letters, of 350 bytes each."""
+
+COUNT = re.compile(r"\{(\d*)(?:,(\d*))?\}")
 
 _seconds_left: ContextVar[list[float] | None] = ContextVar(
     "seconds that the searches of a request may take", default=None
@@ -34,6 +40,7 @@ class TimedExpressions:
     def __getattr__(self, name: str) -> Any:
         """Return a flag or `compile` as it is, and anything that searches with a limit."""
         regex = importlib.import_module("regex")
+        regex.cache_all(False)  # what a request brings is not kept
         wanted = getattr(regex, name)
         if name not in ("search", "match", "fullmatch", "findall", "finditer", "split", "sub"):
             return wanted
@@ -44,6 +51,8 @@ class TimedExpressions:
             text = getattr(expression, "pattern", expression)
             if len(text) > LONGEST_EXPRESSION:
                 raise ValueError(f"a regular expression is longer than {LONGEST_EXPRESSION} characters")
+            if _repetitions(text) > MOST_REPETITIONS:
+                raise ValueError(f"the regular expression `{text[:100]}` repeats too much")
             left = _seconds_left.get() or [SECONDS_OF_ONE_SEARCH]
             started = time.monotonic()
             try:
@@ -59,6 +68,14 @@ class TimedExpressions:
                 left[0] -= time.monotonic() - started
 
         return search
+
+
+def _repetitions(expression: str) -> int:
+    """How large it is when it has been compiled, at most."""
+    return math.prod(
+        (max(int(number) for number in (*counts, "1") if number) for counts in COUNT.findall(expression)),
+        start=len(expression),
+    )
 
 
 for module in (

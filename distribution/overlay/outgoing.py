@@ -204,7 +204,10 @@ def _table(content: bytes, *, is_text: bool) -> Any:
     import pandas  # half a second that the start does not need
 
     file = io.BytesIO(content)
-    return pandas.read_csv(file) if is_text else pandas.read_excel(file)
+    try:
+        return pandas.read_csv(file) if is_text else pandas.read_excel(file)
+    except ImportError as error:
+        raise ValueError(f"This server reads no spreadsheets, only CSV: {error}") from error
 
 
 HUGGINGFACE = "llama_stack.providers.remote.datasetio.huggingface.huggingface:HuggingfaceDatasetIOImpl"

@@ -30,6 +30,14 @@ def test_an_expression_that_explodes_is_given_up(served: Served) -> None:
 
 
 @pytest.mark.advisory("endless-expressions")
+def test_an_expression_that_fills_the_memory_is_not_compiled(served: Served) -> None:
+    answer = score(served, "(?:(?:a{1000}){1000}){3}")
+
+    assert answer.status_code == 400
+    assert "repeats too much" in answer.json()["error"]["message"]
+
+
+@pytest.mark.advisory("endless-expressions")
 def test_others_are_served_meanwhile(served: Served) -> None:
     with ThreadPoolExecutor() as pool:
         scoring = pool.submit(score, served, "(a+)+$")
