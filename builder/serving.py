@@ -60,9 +60,9 @@ def _run_sandbox(options: "Options", state: Path) -> None:
     written.of_tag(archive, options.tag)
     root = trees.tree_of(archive, BlobStore(paths.BLOBS))
     program = [*payload.ENTRYPOINT, "--port", str(options.port)]
-    command = sandbox.command(
-        root, program, environment={**unpack.environment(archive), **options.environment}, data=state
-    )
+    # The sandbox is in this machine's own network: nobody else is to reach it.
+    environment = {**unpack.environment(archive), "LLAMA_STACK_HOST": "127.0.0.1", **options.environment}
+    command = sandbox.command(root, program, environment=environment, data=state)
     _announce(options, state)
     process = subprocess.Popen(command)
     try:

@@ -29,7 +29,8 @@ The run config is the first of: the one on the command line, $RUN_CONFIG_PATH, $
 /etc/llama-stack/run.yaml, /etc/llama-stack/config.yaml, the image's own /opt/llama-stack/run.yaml.
 One that was asked for and is not there is an error.
 
-The port is the first of: --port, $LLAMA_STACK_PORT, server.port in the run config, 8321.
+The port is the first of: --port, $LLAMA_STACK_PORT, server.port in the run config, 8321. The address is the first of:
+$LLAMA_STACK_HOST, server.host in the run config, all of them.
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong arguments, 65 a file is wrong, 78 the run config is wrong.
 """

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ NOT_FOUND = re.compile(
     r"\b.* not (found|served)\b|Provided step_id .* could not be found"
 )
 # OpenAI's words; every other mistake of a client is an invalid request.
+MOST_ERRORS = 20
+"""How many mistakes of a request an answer names."""
+
 ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -36,10 +39,14 @@ ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_
     fixed_in="0.6.0 in part",
 )
 def translate_exception(translate_most: Any) -> Any:
+    from fastapi.exceptions import RequestValidationError
     from llama_stack.apis.common.errors import ModelTypeError
+    from pydantic import ValidationError
     from starlette.exceptions import HTTPException
 
     def translate(exc: Exception) -> Any:
+        if isinstance(exc, ValidationError | RequestValidationError):
+            exc = RequestValidationError(_the_first(exc.errors()))
         if isinstance(exc, ValueError) and NOT_FOUND.match(str(exc)):
             return HTTPException(404, str(exc))
         if isinstance(exc, ModelTypeError):
@@ -171,6 +178,13 @@ def answer_errors(app: "FastAPI") -> None:
 
     for kind in (HTTPException, RequestValidationError, Exception):
         app.exception_handler(kind)(answer)
+
+
+def _the_first(errors: Sequence[Any]) -> list[Any]:
+    """Return as many as somebody reads, and how many more there are: each item of a list may be wrong in many ways."""
+    more = len(errors) - MOST_ERRORS
+    told = list(errors[:MOST_ERRORS])
+    return told if more <= 0 else [*told, {"loc": (), "msg": f"{more} more", "type": "more"}]
 
 
 def error_body(status: int, detail: Any, code: str | None = None) -> dict[str, Any]:

@@ -16,8 +16,8 @@ SERVER = "llama_stack.core.server.server"
 
 MAX_DEPTH = 100
 """How deep arrays and objects of a body may lie in one another."""
-MAX_CONTAINERS = 1_000_000
-"""How many arrays and objects a body may have: each takes twenty times the memory of its two characters."""
+MAX_CONTAINERS = 20_000
+"""How many arrays and objects a body may have: one that is wrong may be wrong in thirty ways, each of a kilobyte."""
 
 SQL_DATA_EXCEPTION = "22"
 """The class of SQLSTATEs for data that do not fit."""
@@ -178,8 +178,8 @@ def problem_of(body: bytes) -> str:
         body.decode()
     except UnicodeDecodeError as error:
         return f"The body has to be UTF-8: byte {error.start} is none of it."
-    containers = body.count(b"[") + body.count(b"{")
-    if containers > MAX_CONTAINERS:
+    containers = _containers(body)  # those in texts too, as long as they are few
+    if containers > MAX_CONTAINERS and (containers := _containers(_STRING.sub(b"", body))) > MAX_CONTAINERS:
         return f"The body has {containers} arrays and objects; {MAX_CONTAINERS} are allowed."
     if containers > MAX_DEPTH and _depth(body) > MAX_DEPTH:
         return f"The body is nested deeper than {MAX_DEPTH} arrays and objects."
@@ -188,6 +188,10 @@ def problem_of(body: bytes) -> str:
     if _SUSPECT.search(body) and not all(isfinite(float(number)) for number in _NUMBER.findall(_STRING.sub(b"", body))):
         return "A number in the body is infinite or none: NaN, Infinity, or beyond what 64 bits hold."
     return ""
+
+
+def _containers(body: bytes) -> int:
+    return body.count(b"[") + body.count(b"{")
 
 
 def _depth(body: bytes) -> int:

@@ -33,6 +33,10 @@ def template_in_a_sandbox(original: Any) -> Any:
     return Template
 
 
+MOST_FIELDS = 20
+"""How many fields a format string of a request may have: each may be a whole chunk."""
+LONGEST_SEPARATOR = 100
+"""In characters, between the parts of a query."""
 MOST_STORES = 100
 """How many vector stores one call of the RAG tool may search."""
 LONGEST_NUMBER_OF_A_FORMAT = 3
@@ -47,12 +51,16 @@ class FormatString(str):
         from jinja2 import StrictUndefined
         from jinja2.sandbox import SandboxedEnvironment, SandboxedFormatter
 
+        from providers.agents.message_templates import LONGEST_TEMPLATE
+
         class Formatter(SandboxedFormatter):
             def format_field(self, value: Any, spec: str) -> Any:
                 if re.search(rf"\d{{{LONGEST_NUMBER_OF_A_FORMAT + 1},}}", spec):
                     raise ValueError(f"the format `{spec}` asks for too much")
                 return super().format_field(value, spec)
 
+        if self.count("{") > MOST_FIELDS or len(self) > LONGEST_TEMPLATE:
+            raise ValueError(f"a template has {MOST_FIELDS} fields and {LONGEST_TEMPLATE} characters at most")
         try:
             return Formatter(SandboxedEnvironment(undefined=StrictUndefined)).vformat(self, values, named)
         except Exception as error:  # whatever a format string raises is its author's
@@ -74,6 +82,8 @@ def query(original: Any) -> Any:
         if len(vector_db_ids) > MOST_STORES:
             raise ValueError(f"at most {MOST_STORES} vector stores are searched at once")
         if query_config:
+            if len(getattr(query_config.query_generator_config, "separator", "")) > LONGEST_SEPARATOR:
+                raise ValueError(f"separator is longer than {LONGEST_SEPARATOR} characters")
             template = FormatString(query_config.chunk_template)
             query_config = query_config.model_copy(update={"chunk_template": template})
         own = copy.copy(self)

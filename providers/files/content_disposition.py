@@ -25,7 +25,8 @@ def parse(header: bytes) -> tuple[str | None, str | None]:
 
 
 def attachment(filename: str) -> str:
-    """Return the header's value for a download; it is plain ASCII whatever the name is."""
+    """Return the header's value for a download: plain ASCII whatever the name is, and no path (RFC 6266, 4.3)."""
+    filename = re.split(r"[/\\]", filename)[-1]
     plain = _NOT_PLAIN.sub("_", filename)
     header = f'attachment; filename="{plain}"'
     return header if plain == filename else f"{header}; filename*=UTF-8''{quote(filename, safe='')}"

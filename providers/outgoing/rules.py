@@ -77,6 +77,9 @@ class Rules:
             if not named:
                 problems.append(f"`{words[0]}` names nothing")
             for word in named:
+                if word.lower() in (ALLOW, REFUSE):
+                    problems.append(f"a `;` is missing before `{word}`")
+                    continue
                 try:
                     entries.append(_entry(word, allows))
                 except ValueError as error:

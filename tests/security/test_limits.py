@@ -169,3 +169,36 @@ def test_a_batch_says_what_is_wrong_with_its_input(served: Served, content: byte
     assert batch.status == "failed"
     assert batch.errors and batch.errors.data
     assert reason in str(batch.errors.data[0].message)
+
+
+@pytest.mark.advisory("requests-without-limits")
+def test_an_answer_names_the_first_mistakes_and_how_many_more_there_are(served: Served) -> None:
+    body = {"model": "vllm/scripted", "input": [{"type": "none"}] * 2000}
+
+    answer = served.http.post("/v1/responses", json=body)
+
+    assert answer.status_code == 400
+    assert len(answer.content) < 50_000
+    assert "more" in answer.json()["error"]["message"]
+
+
+@pytest.mark.advisory("requests-without-limits")
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"query_generator_config": {"type": "default", "separator": "x" * 20_000}},
+        {"chunk_template": "{index}{chunk.content}{metadata}" + "{chunk.content}" * 2000},
+        {"chunk_template": "{index}{chunk.content}{metadata}" + " " * 5000},
+    ],
+)
+def test_a_query_makes_no_more_of_a_chunk_than_there_is(served: Served, config: dict[str, object]) -> None:
+    http = served.http
+    embedding = {"embedding_model": "vllm-embedding/scripted-embedding", "embedding_dimension": 8}
+    store = http.post("/v1/vector_stores", json={"name": "templates", **embedding}).json()["id"]
+    chunk = {"content": "Giraffes.", "chunk_id": "giraffes", "metadata": {"document_id": "giraffes"}}
+    http.post("/v1/vector-io/insert", json={"vector_db_id": store, "chunks": [chunk]}).raise_for_status()
+
+    query = {"content": "giraffes", "vector_store_ids": [store], "query_config": config}
+    answer = http.post("/v1/tool-runtime/rag-tool/query", json=query)
+
+    assert answer.status_code == 400, answer.text

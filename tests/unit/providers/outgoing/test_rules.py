@@ -29,6 +29,8 @@ def test_lines_are_clauses_and_entries_have_spaces_or_commas() -> None:
     [
         ("a.example", "`a.example` begins with neither `allow` nor `refuse`"),
         ("deny a.example", "begins with neither"),
+        ("allow a.example, refuse b.example", "a `;` is missing before `refuse`"),
+        ("refuse 10.0.0.0/8 Allow b.example", "a `;` is missing before `Allow`"),
         ("allow=a.example", "begins with neither"),
         ("allow", "`allow` names nothing"),
         ("allow http://a.example/mcp", "`http://a.example/mcp` is a URL: name its host alone"),
