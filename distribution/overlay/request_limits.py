@@ -218,5 +218,5 @@ def _length(scope: "Scope") -> tuple[int, bool]:
 
 
 def _is_form(scope: "Scope") -> bool:
-    content_type: bytes = dict(scope["headers"]).get(b"content-type", b"")
-    return content_type.partition(b";")[0].strip().lower() in FORMS
+    types = [value.partition(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"]
+    return bool(types) and all(one in FORMS for one in types)  # of two, the application may take either
