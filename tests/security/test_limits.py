@@ -81,6 +81,15 @@ def test_brackets_in_a_text_are_no_nesting(served: Served) -> None:
     assert served.http.post(CHAT, json={"model": "vllm/scripted", "messages": messages}).status_code == 200
 
 
+@pytest.mark.advisory("requests-without-limits")
+def test_a_second_content_type_opens_nothing(served: Served) -> None:
+    types = [("Content-Type", "application/json"), ("Content-Type", "multipart/form-data; boundary=x")]
+    answer = served.http.post(CHAT, content=b'{"model": ' + b"[" * 9_000 + b"]" * 9_000 + b"}", headers=types)
+
+    assert answer.status_code == 400
+    assert "nested deeper" in answer.json()["error"]["message"]
+
+
 def test_a_body_has_not_any_number_of_parts(served: Served) -> None:
     status, answer = post(served, b'{"model": [' + b"[]," * MAX_CONTAINERS + b"[]]}")
 

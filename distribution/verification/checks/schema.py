@@ -11,7 +11,10 @@ from distribution.verification.resolution import Resolution
 from distribution.verification.subject import Subject
 from providers.authentication.config import is_off, without_empty_fields
 
-ACCESS_CONDITIONS = "`user is [not] owner`, `resource is unowned`, `user with VALUE [not] in ATTRIBUTE`, `user [not] in owners ATTRIBUTE`"
+ACCESS_CONDITIONS = (
+    "`user is [not] owner`, `resource is unowned`, `user with VALUE [not] in ATTRIBUTE`, "
+    "`user [not] in owners ATTRIBUTE`"
+)
 
 
 def check(subject: Subject, _: Resolution) -> Iterator[Finding]:
