@@ -46,3 +46,18 @@ def test_what_is_no_pdf_says_so(served: Served) -> None:
 
     assert attached["status"] == "failed"
     assert "The PDF cannot be read" in attached["last_error"]["message"]
+
+
+@pytest.mark.advisory("requests-without-limits")
+def test_attributes_have_a_length(served: Served) -> None:
+    http = served.http
+    file = http.post("/v1/files", files={"file": ("a.txt", b"text")}, data={"purpose": "assistants"}).json()["id"]
+    store = http.post("/v1/vector_stores", json={"name": "attributes", **EMBEDDING}).json()["id"]
+    attributes = {"key": "x" * 20_000}
+
+    attached = http.post(f"/v1/vector_stores/{store}/files", json={"file_id": file, "attributes": attributes})
+    batch = {"file_ids": [file], "attributes": attributes}
+
+    assert attached.status_code == 400
+    assert http.post(f"/v1/vector_stores/{store}/file_batches", json=batch).status_code == 400
+    assert http.get(f"/v1/vector_stores/{store}/files").json()["data"] == []
