@@ -18,6 +18,8 @@ PDF = ".pdf"
 ROUTER = "llama_stack.core.routers.vector_io:VectorIORouter"
 LONGEST_ATTRIBUTES = 16_000
 """In characters of JSON; OpenAI allows half as much."""
+LOOKED_AT = 10_000
+"""Bytes of a text from which its encoding is guessed."""
 
 _read: ContextVar[str | Exception | None] = ContextVar("the text of the PDF that is being attached", default=None)
 
@@ -69,9 +71,23 @@ def text_that_has_been_read(original: Callable[..., str]) -> Callable[..., str]:
         read = _read.get()
         if isinstance(read, Exception):
             raise read
-        return original(data, mime_type, encoding) if read is None else read
+        if read is not None:
+            return read
+        return original(data, mime_type, encoding or (encoding_of(data) if isinstance(data, bytes) else None))
 
     return content_from_data_and_mime_type
+
+
+def encoding_of(content: bytes) -> str:
+    """Return the encoding of a text: UTF-8 if it can be, else what its first part looks like."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        import chardet
+
+        # Upstream lets it go through the whole text, a megabyte in twenty seconds.
+        return chardet.detect(content[:LOOKED_AT])["encoding"] or "utf-8"
+    return "utf-8"
 
 
 def with_short_attributes(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
