@@ -200,6 +200,7 @@ def unregister_object(unregister: Any) -> Any:
         if provider is None:
             raise ValueError(f"Provider '{obj.provider_id}' of {obj.type} '{obj.identifier}' not found")
         if not hasattr(provider, method):
+            await self.assert_action_allowed("delete", obj.type, obj.identifier)
             kind = obj.type.replace("_", " ")
             raise NotImplementedError(f"a {kind} of provider '{obj.provider_id}' cannot be unregistered")
         await unregister(self, obj)
