@@ -1,9 +1,11 @@
 """Programs that lead a session of their own, and what of the session is left when they have ended."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.process import hear_interrupts
@@ -28,9 +30,23 @@ def start(
     )
 
 
+def kill(leader: subprocess.Popen[str]) -> None:
+    """End the program and whatever is left of its session."""
+    leader.kill()
+    for process in _followers(leader):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    leader.communicate()
+
+
 def commands(leader: subprocess.Popen[str]) -> list[str]:
     """The command line of each process of the session but its leader, dead ones left out."""
-    found = []
+    return list(_followers(leader).values())
+
+
+def _followers(leader: subprocess.Popen[str]) -> dict[int, str]:
+    """Process id -> command line."""
+    found = {}
     for place in Path("/proc").glob("[0-9]*"):
         try:
             state, _, _, session = (place / "stat").read_text().rpartition(")")[2].split()[:4]
@@ -38,7 +54,7 @@ def commands(leader: subprocess.Popen[str]) -> list[str]:
         except OSError:
             continue  # it has ended meanwhile
         if int(session) == leader.pid != int(place.name) and state not in "ZX":
-            found.append(words)
+            found[int(place.name)] = words
     return found
 
 

@@ -26,8 +26,7 @@ def started(tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
     programs: list[subprocess.Popen[str]] = []
     yield programs
     for program in programs:
-        program.kill()
-        program.communicate()
+        session.kill(program)
 
 
 def _start(started: list[subprocess.Popen[str]], folder: Path, code: str) -> subprocess.Popen[str]:
