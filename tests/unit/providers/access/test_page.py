@@ -14,7 +14,7 @@ from providers.access.rules import is_allowed
 PAGE = (Path(__file__).parents[4] / "docs" / "access-control.md").read_text()
 ALICE = User("alice", {"teams": ["red"]})
 RITA = User("rita", {"teams": ["red"]})
-ROOT = User("root", {"roles": ["admin"]})
+ROOT = User("root", {"teams": ["admin"]})
 REX = User("rex", {"teams": ["research"]})
 
 
