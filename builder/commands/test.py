@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from builder import paths
 from builder.arguments import Parser
 from builder.commands import Command, register
-from builder.ending import Ended
+from builder.ending import Ended, held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +26,18 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Options) -> int:
     """Run pytest from the clone's root; returns pytest's exit code. Told to end, it lets pytest stop its servers."""
-    process = subprocess.Popen([sys.executable, "-m", "pytest", *options.words], cwd=paths.ROOT)
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with held():  # a signal must not come between pytest and who tells it to end
+            process = subprocess.Popen([sys.executable, "-m", "pytest", *options.words], cwd=paths.ROOT)
         return process.wait()
     except Ended:
-        process.send_signal(signal.SIGINT)  # pytest knows no other signal
+        if process:
+            process.send_signal(signal.SIGINT)  # pytest knows no other signal
         raise
     finally:
-        process.wait()  # Ctrl-C reaches pytest by itself
+        if process:
+            process.wait()  # Ctrl-C reaches pytest by itself
 
 
 register(
