@@ -43,6 +43,7 @@ def test_build_is_on_a_full_disk(tmp_path: Path, megabytes: int) -> None:
 def test_uvs_cache_is_on_a_full_disk(tmp_path: Path) -> None:
     clone = clones.copy(tmp_path / "clone", history=True, environment=True)
     (clone / "build").mkdir()
+    paths.DOWNLOADS.mkdir(parents=True, exist_ok=True)  # this may be the first test that builds
     (clone / "build" / "downloads").symlink_to(paths.DOWNLOADS)
     with small_disk.mounted(tmp_path / "cache", 60) as disk:
         _check(_build(clone, UV_CACHE_DIR=str(disk)), disk, room.CACHE)
