@@ -70,7 +70,8 @@ class Database(ABC):
         commits and rollbacks alone. Raises StoreUnavailable.
         """
         request = WorkRequest(asyncio.get_running_loop(), work)
-        return cast(Result, await self._wait_for_write(request))
+        self._submit(request)
+        return cast(Result, await self._wait(request))
 
     async def insert(self, table: str, row: Mapping[str, Any]) -> None:
         """Insert a row; it is durable when this returns. Values are as the driver takes them: JSON as text.
@@ -79,7 +80,8 @@ class Database(ABC):
         the same key, ValueError for a row that the table does not take, StoreUnavailable.
         """
         request = InsertRequest(asyncio.get_running_loop(), (table, tuple(row)), tuple(row.values()))
-        await self._wait_for_write(request)
+        self._submit(request)
+        await self._wait(request)
 
     async def read[Result](self, work: Callable[[sqlalchemy.Connection], Result]) -> Result:
         """Run ``work``, which only reads, and return what it returns. It sees every write that has returned.
@@ -88,7 +90,8 @@ class Database(ABC):
         """
         request = WorkRequest(asyncio.get_running_loop(), work)
         if not self.readers:
-            return cast(Result, await self._wait_for_write(request))
+            self._submit(request)
+            return cast(Result, await self._wait(request))
         with self._lock:
             if self._reads is None:
                 self._reads = Queue()
@@ -115,7 +118,7 @@ class Database(ABC):
         for thread in threads:
             thread.join(TIMEOUT)
 
-    async def _wait_for_write(self, request: Request) -> Any:
+    def _submit(self, request: Request) -> None:
         with self._lock:
             if self._writes is None:
                 self._writes = Queue()
@@ -124,7 +127,6 @@ class Database(ABC):
                 raise unavailable(str(self), "too many writes are waiting for it already")
             self._waiting_bytes += request.size
             self._writes.put(request)
-        return await self._wait(request)
 
     async def _wait(self, request: Request) -> Any:
         timer = request.loop.call_later(TIMEOUT, self._give_up, request)

@@ -41,7 +41,11 @@ class InsertRequest(Request):
     def __init__(
         self, loop: asyncio.AbstractEventLoop, shape: tuple[str, tuple[str, ...]], values: tuple[Any, ...]
     ) -> None:
-        super().__init__(loop, sum(len(value) for value in values if isinstance(value, str | bytes)))
+        size = 0
+        for value in values:
+            if type(value) is str or type(value) is bytes:
+                size += len(value)
+        super().__init__(loop, size)
         self.shape = shape
         self.values = values
 

@@ -1,0 +1,1 @@
+"""One writer per database: SQLite files and PostgreSQL databases."""
