@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,6 +84,14 @@ class Cluster:
             stop_signal=signal.SIGINT,  # does not wait for clients to leave
         ) as program:
             yield program
+
+
+def signal_all(server: Program, number: signal.Signals) -> None:
+    """Send a signal to all processes of a server; each of them leads a group of its own."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    for pid in (server.process.pid, *map(int, children)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @contextmanager

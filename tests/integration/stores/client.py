@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 
-from llama_stack.core.storage.datatypes import StorageBackendConfig
+from llama_stack.core.storage.datatypes import PostgresSqlStoreConfig, SqliteSqlStoreConfig
 from pydantic import TypeAdapter
 
 from providers.stores.database import Database, open_database
@@ -49,5 +49,8 @@ async def _write(database: Database, name: str, numbers: Iterator[int]) -> None:
 
 if __name__ == "__main__":
     _, config, name, *count = sys.argv
-    opened = open_database(TypeAdapter(StorageBackendConfig).validate_json(config))
+    adapter: TypeAdapter[SqliteSqlStoreConfig | PostgresSqlStoreConfig] = TypeAdapter(
+        SqliteSqlStoreConfig | PostgresSqlStoreConfig
+    )
+    opened = open_database(adapter.validate_json(config))
     asyncio.run(main(opened, name, int(count[0]) if count else None))

@@ -3,7 +3,6 @@
 ``python build.py test --long tests/integration/stores`` has fifty rounds of each.
 """
 
-import os
 import random
 import signal
 import threading
@@ -57,7 +56,7 @@ def test_a_killed_server_loses_nothing(tmp_path: Path, long: bool) -> None:
                 before = len(lines)
                 wait_until(lambda before=before: len(lines) > before)  # type: ignore[misc]
                 time.sleep(random.Random(number).random() / 2)
-                os.killpg(server.process.pid, signal.SIGKILL)
+                postgres_server.signal_all(server, signal.SIGKILL)
         process.kill()
         reading.join()
         with cluster.running(durable=True):

@@ -1,7 +1,6 @@
 """Databases that are away, that hang, that are full or may not be written: said clearly, and over when it is over."""
 
 import asyncio
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from providers.stores import database as database_module
 from providers.stores import postgres_database
 from providers.stores.database import open_database
 from providers.stores.errors import StoreUnavailable
+from providers.stores.session import OutcomeUnknown
 from tests.integration.stores.clients import check_stored
 from tests.integration.stores.texts import add, create, ids, postgres_config, put_both, sqlite_config
 from tests.support import postgres as postgres_server
@@ -76,11 +76,11 @@ def test_a_server_that_hangs_is_given_up(cluster: Cluster, monkeypatch: pytest.M
         asyncio.run(create(database))
         asyncio.run(add(database, "before"))
         asyncio.run(ids(database))
-        os.killpg(server.process.pid, signal.SIGSTOP)
+        postgres_server.signal_all(server, signal.SIGSTOP)
         try:
             outcomes, turns = asyncio.run(use_hanging())
         finally:
-            os.killpg(server.process.pid, signal.SIGCONT)
+            postgres_server.signal_all(server, signal.SIGCONT)
         assert {str(outcome) for outcome in outcomes} == {
             f"The {database} cannot be used: it has not answered for 1 seconds"
         }
@@ -116,6 +116,7 @@ def test_broken_connections_neither_lose_nor_double(postgres: Postgres) -> None:
             await asyncio.gather(*(write(number) for number in range(20)))
 
         asyncio.run(use())
+        line.hang_up_at.clear()
         broken = line.connections
         check_stored(database, acknowledged)
         database.close_now()
@@ -131,7 +132,7 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(
     server = postgres.new_database()
     database = open_database(postgres_config(server))
     commit = postgres_database.PostgresSession._commit
-    broken = []
+    broken: list[int] = []
 
     def breaking(session: Any) -> None:
         if broken:
@@ -142,7 +143,7 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(
         if is_committed:
             session._cursor.execute("COMMIT")
         session._driver.close()
-        raise postgres_database.OutcomeUnknown(transaction)
+        raise OutcomeUnknown(transaction)
 
     async def use() -> list[str]:
         await database.write(_create_without_key)
