@@ -1,14 +1,12 @@
-"""Key-value stores on Redis and PostgreSQL."""
+"""Key-value stores on Redis."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from distribution.overlay.declaration import change
 
 REDIS = "llama_stack.providers.utils.kvstore.redis.redis:RedisKVStoreImpl"
-POSTGRES = "llama_stack.providers.utils.kvstore.postgres.postgres:PostgresKVStoreImpl"
 
 ONE_LOOP = (
     "llama-stack starts in one event loop and serves in another, and a connection belongs to one: the first request "
@@ -64,55 +62,6 @@ def redis_keys_in_range(original: Any) -> Any:
         return [_without_namespace(self, key) for key in sorted(keys) if start <= key <= end]
 
     return keys_in_range
-
-
-@change(
-    f"{POSTGRES}.keys_in_range",
-    takes=("self", "start_key", "end_key"),
-    why="Upstream returns keys with the namespace in front; looked up, they get it in front twice: not found.",
-    reference="llamastack/llama-stack#5731",
-    fixed_in="ogx 1.0.0",
-)
-def postgres_keys_in_range(original: Any) -> Any:
-    async def keys_in_range(self: Any, start_key: str, end_key: str) -> list[str]:
-        return [_without_namespace(self, key) for key in await original(self, start_key, end_key)]
-
-    return keys_in_range
-
-
-# Each can be done again: none depends on what was there before.
-OPERATIONS = {
-    "set": ("self", "key", "value", "expiration"),
-    "get": ("self", "key"),
-    "delete": ("self", "key"),
-    "values_in_range": ("self", "start_key", "end_key"),
-    "keys_in_range": ("self", "start_key", "end_key"),
-}
-
-
-def connecting_again(operation: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    import psycopg2
-
-    async def do(self: Any, *arguments: Any, **options: Any) -> Any:
-        try:
-            return await operation(self, *arguments, **options)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):
-            if not self.conn.closed:
-                raise
-            await self.initialize()
-            return await operation(self, *arguments, **options)
-
-    return do
-
-
-for name, takes in OPERATIONS.items():
-    change(
-        f"{POSTGRES}.{name}",
-        takes=takes,
-        why="Upstream connects once: after a restart of the database every operation fails until one of the server.",
-        reference="llamastack/llama-stack#5610, #5739",
-        fixed_in="ogx 1.0.0",
-    )(connecting_again)
 
 
 def _without_namespace(store: Any, key: str) -> str:

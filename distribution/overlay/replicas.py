@@ -14,7 +14,8 @@ REGISTRY = "llama_stack.core.store.registry:CachedDiskDistributionRegistry"
 TRUSTED_SECONDS = 1.0
 """How long a registered resource that is known may be used without asking whether another replica changed it."""
 
-SHARED = ("MongoDBKVStoreImpl", "PostgresKVStoreImpl", "RedisKVStoreImpl")
+SHARED = ("MongoDBKVStoreImpl", "RedisKVStoreImpl")
+"""Of llama-stack's own stores, those on a server. This distribution's say it themselves."""
 
 
 READ_ONCE = "Upstream reads the registry once, when it starts: what another replica registers later is not found."
@@ -106,4 +107,4 @@ async def _make_known(provider: Any, vector_store: Any) -> None:
 
 def is_shared(store: Any) -> bool:
     """Whether other processes may write to a key-value store of llama-stack."""
-    return type(store).__name__ in SHARED
+    return getattr(store, "is_shared", False) or type(store).__name__ in SHARED

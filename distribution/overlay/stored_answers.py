@@ -52,11 +52,8 @@ class CompletionsTable:
 
     async def create_table(self, table: str, schema: Any) -> None:
         """Create the table, unless the database has one of upstream's name, which then is the table."""
-        from sqlalchemy import inspect
-
-        async with self.store.create_engine().begin() as connection:
-            if await connection.run_sync(lambda sync: inspect(sync).has_table(table)):
-                self.name = table
+        if await self.store.has_table(table):
+            self.name = table
         await self.store.create_table(self.name, schema)
 
     def __getattr__(self, method: str) -> Any:

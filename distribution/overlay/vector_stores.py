@@ -9,7 +9,6 @@ import inspect
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -301,9 +300,7 @@ def merging(method: AsyncFunction) -> AsyncFunction:
             file = await self._load_openai_vector_store_file(store_id, change.file_id)
             change = FileChange(change.file_id, file["status"])
         key = f"{OPENAI_VECTOR_STORES_PREFIX}{store_id}"
-        merged = await asyncio.get_running_loop().run_in_executor(
-            records.thread, records.store.transact, key, lambda step: _write(step, key, store_info, change)
-        )
+        merged = await records.transact(key, lambda step: _write(step, key, store_info, change))
         # Upstream goes on with this very dictionary.
         store_info.update(merged or {})
         self.openai_vector_stores[store_id] = store_info
@@ -327,15 +324,7 @@ def _write(step: "Transaction", key: str, wanted: Record, change: FileChange | N
     return merged
 
 
-@dataclass(frozen=True)
-class _Records:
-    """A provider's records where they can be changed in one step. One thread, hence one connection, will do."""
-
-    store: "Store"
-    thread: ThreadPoolExecutor
-
-
-def _records(self: Any) -> _Records | None:
+def _records(self: Any) -> "Store | None":
     """None where no other process writes records, or where they are in a store without transactions."""
     from providers.stores import open_store
 
@@ -343,8 +332,8 @@ def _records(self: Any) -> _Records | None:
         self.records = None
         if is_shared(self.kvstore):
             with suppress(AttributeError, ValueError):  # a provider of other people's, MongoDB
-                self.records = _Records(open_store(self.config.persistence), ThreadPoolExecutor(1))
-    records: _Records | None = self.records
+                self.records = open_store(self.config.persistence)
+    records: Store | None = self.records
     return records
 
 
@@ -353,8 +342,7 @@ def closing_records(method: AsyncFunction) -> AsyncFunction:
     async def shutdown(self: Any) -> None:
         await method(self)
         if records := self.__dict__.pop("records", None):
-            records.thread.shutdown()
-            records.store.close()
+            await records.close()
 
     return shutdown
 

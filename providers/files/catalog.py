@@ -15,8 +15,10 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Row,
     TableClause,
+    UpdateBase,
     and_,
     delete,
     func,
@@ -28,10 +30,10 @@ from sqlalchemy import (
 )
 
 from providers.access.records import Owner
-from providers.files.database import Database
 from providers.files.errors import UploadGivenUp
 from providers.files.records import FileRecord
 from providers.files.tables import NEVER, Tables
+from providers.stores.database import Database
 
 _WRITING = "writing"
 _DELETING = "deleting"
@@ -53,59 +55,53 @@ class Catalog:
 
     async def begin(self, file_id: str) -> None:
         """Announce an upload."""
-        async with self._database.transaction() as connection:
-            await connection.execute(self._entry(file_id, _WRITING))
+        await self._change(self._entry(file_id, _WRITING))
 
     async def touch(self, file_id: str) -> bool:
         """Say that an upload is still going on; False if it was swept."""
-        async with self._database.transaction() as connection:
-            touched = await connection.execute(
-                update(self._journal).where(self._is_writing(file_id)).values(touched_at=_now())
-            )
-        return bool(touched.rowcount)
+        return await self._change(update(self._journal).where(self._is_writing(file_id)).values(touched_at=_now()))
 
     async def finish(self, file: FileRecord) -> None:
         """Insert the row of an upload whose object is durable; raises ``UploadGivenUp`` if it was swept."""
-        async with self._database.transaction(durable=True) as connection:
-            finished = await connection.execute(delete(self._journal).where(self._is_writing(file.id)))
-            if not finished.rowcount:
+        removal, row = delete(self._journal).where(self._is_writing(file.id)), insert(self._files).values(_to_row(file))
+
+        def finish(connection: Connection) -> None:
+            if not connection.execute(removal).rowcount:
                 raise UploadGivenUp(f"The upload of {file.id} was taken for dead and cleared away; please repeat it.")
-            await connection.execute(insert(self._files).values(_to_row(file)))
+            connection.execute(row)
+
+        await self._database.write(finish)
 
     async def claim(self, file_id: str) -> bool:
         """Take an upload out of reach of its end; False if it is not in the journal any more."""
-        async with self._database.transaction() as connection:
-            claimed = await connection.execute(
-                update(self._journal).where(self._is_writing(file_id)).values(state=_SWEEPING)
-            )
-        return bool(claimed.rowcount)
+        return await self._change(update(self._journal).where(self._is_writing(file_id)).values(state=_SWEEPING))
 
     async def claim_abandoned(self, idle_secs: float) -> list[str]:
         """Take over what nobody has worked on for so long, and return the ids."""
-        async with self._database.transaction() as connection:
-            claimed = await connection.execute(
-                update(self._journal)
-                .where(self._journal.c.touched_at <= _now() - idle_secs)
-                .values(state=_SWEEPING, touched_at=_now())
-                .returning(self._journal.c.id)
-            )
-            return list(claimed.scalars())
+        claim = (
+            update(self._journal)
+            .where(self._journal.c.touched_at <= _now() - idle_secs)
+            .values(state=_SWEEPING, touched_at=_now())
+            .returning(self._journal.c.id)
+        )
+        return await self._database.write(lambda connection: list(connection.execute(claim).scalars()))
 
     async def forget(self, file_id: str) -> None:
         """Strike an entry whose object is gone from the journal."""
-        async with self._database.transaction() as connection:
-            await connection.execute(delete(self._journal).where(self._journal.c.id == file_id))
+        await self._change(delete(self._journal).where(self._journal.c.id == file_id))
 
     async def remove(self, file_id: str) -> bool:
         """Move a row to the journal; False if somebody else did."""
-        async with self._database.transaction(durable=True) as connection:
-            removed = await connection.execute(delete(self._files).where(self._files.c.id == file_id))
-            if not removed.rowcount:
+
+        def remove(connection: Connection) -> bool:
+            if not connection.execute(delete(self._files).where(self._files.c.id == file_id)).rowcount:
                 return False
             if self.origin is not None:
-                await connection.execute(delete(self.origin).where(self.origin.c.id == file_id))
-            await connection.execute(self._entry(file_id, _DELETING))
-        return True
+                connection.execute(delete(self.origin).where(self.origin.c.id == file_id))
+            connection.execute(self._entry(file_id, _DELETING))
+            return True
+
+        return await self._database.write(remove)
 
     async def get(self, file_id: str) -> FileRecord | None:
         """Return a file that has not expired."""
@@ -141,8 +137,7 @@ class Catalog:
     async def expired(self) -> list[str]:
         """Return the ids of some files whose time is over."""
         query = select(self._files.c.id).where(self._files.c.expires_at <= _now()).limit(_PAGE_ROWS)
-        async with self._database.transaction() as connection:
-            return list((await connection.execute(query)).scalars())
+        return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
     async def claim_unverified(self, older_than_secs: float | None) -> FileRecord | None:
         """Return a file that was never read as a whole, or not for so long; nobody else gets it now.
@@ -158,31 +153,31 @@ class Catalog:
         if not found:
             return None
         unchanged = and_(self._files.c.id == found[0].id, verified_at.is_not_distinct_from(found[0].verified_at))
-        async with self._database.transaction() as connection:
-            claimed = await connection.execute(update(self._files).where(unchanged).values(verified_at=_now()))
-        return found[0] if claimed.rowcount else None
+        claimed = await self._change(update(self._files).where(unchanged).values(verified_at=_now()))
+        return found[0] if claimed else None
 
     async def record_check(self, file_id: str, *, sha256: str | None, damage: str | None) -> None:
         """Keep what reading the whole content has shown."""
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                update(self._files)
-                .where(self._files.c.id == file_id)
-                .values(sha256=sha256, damage=damage, verified_at=_now())
-            )
+        await self._change(
+            update(self._files)
+            .where(self._files.c.id == file_id)
+            .values(sha256=sha256, damage=damage, verified_at=_now())
+        )
 
     async def damaged(self) -> list[str]:
         """Return the ids of a few damaged files."""
         query = select(self._files.c.id).where(self._files.c.damage.is_not(None)).limit(5)
-        async with self._database.transaction() as connection:
-            return list((await connection.execute(query)).scalars())
+        return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
     async def _select(
         self, *conditions: ColumnElement[bool], order: Any = (), limit: int | None = None
     ) -> list[FileRecord]:
         query = select(self._files).where(*conditions).order_by(*order).limit(limit)
-        async with self._database.transaction() as connection:
-            return [_to_record(row) for row in await connection.execute(query)]
+        return await self._database.read(lambda connection: [_to_record(row) for row in connection.execute(query)])
+
+    async def _change(self, statement: UpdateBase) -> bool:
+        """Carry out a statement; whether it has found something to change."""
+        return await self._database.write(lambda connection: bool(connection.execute(statement).rowcount))
 
     def _entry(self, file_id: str, state: str) -> Any:
         return insert(self._journal).values(id=file_id, state=state, touched_at=_now())

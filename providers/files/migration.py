@@ -24,8 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as table_clause
 
-from providers.files.database import Database
 from providers.files.tables import NEVER, Tables
+from providers.stores.database import Database
+from providers.stores.tables import exclude_others
 
 log = get_logger(name=__name__, category="files")
 
@@ -44,13 +45,11 @@ async def adopt(
     if tables.files.name == ORIGIN_TABLE:
         await _forget_endless_expiry(database, tables)
         return None
-    async with database.transaction() as connection:
-        if not {*_COPIED, "expires_at"} <= await connection.run_sync(_columns):
-            return None
+    if not {*_COPIED, "expires_at"} <= await database.read(_columns):
+        return None
     origin = table_clause(ORIGIN_TABLE, *(column(name) for name in (*_COPIED, "expires_at")))
     is_new = ~exists().where(tables.files.c.id == origin.c.id)
-    async with database.transaction() as connection:
-        new = set((await connection.execute(select(origin.c.id).where(is_new))).scalars())
+    new = await database.read(lambda connection: set(connection.execute(select(origin.c.id).where(is_new)).scalars()))
     if new:
         stored = await pick_stored(new)
         await _copy(database, tables, origin, is_new, stored)
@@ -64,18 +63,22 @@ async def _copy(
     endless = _is_endless(origin.c.created_at, origin.c.expires_at)
     expires_at = case((endless, NEVER), else_=origin.c.expires_at)
     columns = [*(origin.c[name] for name in _COPIED), expires_at]
-    async with database.exclusive(tables.files.name) as connection:
+
+    def copy(connection: Connection) -> None:
+        exclude_others(connection, tables.files.name)
         for ids in batched(stored, _ROWS_AT_ONCE):
             rows = select(*columns).where(is_new, origin.c.id.in_(ids))
-            await connection.execute(insert(tables.files).from_select([*_COPIED, "expires_at"], rows))
+            connection.execute(insert(tables.files).from_select([*_COPIED, "expires_at"], rows))
+
+    await database.write(copy)
 
 
 async def _forget_endless_expiry(database: Database, tables: Tables) -> None:
     """Rows without a SHA-256 are llama-stack's own; it writes a far date for "never"."""
     files = tables.files.c
     endless = _is_endless(files.created_at, files.expires_at)
-    async with database.transaction() as connection:
-        await connection.execute(update(tables.files).where(files.sha256.is_(None), endless).values(expires_at=NEVER))
+    change = update(tables.files).where(files.sha256.is_(None), endless).values(expires_at=NEVER)
+    await database.write(lambda connection: connection.execute(change).rowcount)
 
 
 def _is_endless(created_at: ColumnElement[int], expires_at: ColumnElement[int]) -> ColumnElement[bool]:

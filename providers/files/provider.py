@@ -22,13 +22,13 @@ from providers.access.records import Access
 from providers.files import content_disposition
 from providers.files.catalog import Catalog
 from providers.files.config import FilesConfig
-from providers.files.database import Database
 from providers.files.migration import adopt
 from providers.files.objects import ObjectStore
 from providers.files.records import FileRecord
 from providers.files.service import FileService, UploadFields
 from providers.files.storage import READ_BYTES, FileStorage
 from providers.files.tables import Tables
+from providers.stores import database_of
 
 _LARGEST_PAGE = 10_000
 _HEALTH_SECS = 2
@@ -59,7 +59,7 @@ class FilesProvider(Files):
         self.config = config
         self._objects = objects
         self._tables = Tables.named(config.metadata_store.table_name)
-        self._database = Database(config.metadata_store)
+        self._database = database_of(config.metadata_store)
         self._storage = FileStorage(
             objects,
             Catalog(self._database, self._tables),
@@ -75,13 +75,9 @@ class FilesProvider(Files):
 
         Raises ``StorageError`` if the store cannot be used.
         """
-        try:
-            await self._storage.run(self._objects.prepare)
-            async with self._database.exclusive(self._tables.files.name) as connection:
-                await connection.run_sync(self._tables.create_or_upgrade)
-            self._storage.catalog.origin = await adopt(self._database, self._tables, self._pick_stored)
-        finally:
-            await self._database.close()  # This event loop may end here, requests come in another.
+        await self._storage.run(self._objects.prepare)
+        await self._database.write(self._tables.create_or_upgrade)
+        self._storage.catalog.origin = await adopt(self._database, self._tables, self._pick_stored)
 
     async def shutdown(self) -> None:
         """Close what is open."""

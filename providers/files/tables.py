@@ -16,6 +16,8 @@ from sqlalchemy import (
     text,
 )
 
+from providers.stores.tables import exclude_others
+
 # The last second of the year 9999: llama-stack's own providers cannot read a row without a date.
 NEVER = 253_402_300_799
 
@@ -62,7 +64,8 @@ class Tables:
         return cls(files, journal)
 
     def create_or_upgrade(self, connection: Connection) -> None:
-        """Make the tables, or add to a table of llama-stack's own providers what it lacks."""
+        """Make the tables, or add to a table of llama-stack's own providers what it lacks; one process at a time."""
+        exclude_others(connection, self.files.name)
         inspector = inspect(connection)
         if inspector.has_table(self.files.name):
             present = {column["name"]: column["type"] for column in inspector.get_columns(self.files.name)}

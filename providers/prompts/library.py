@@ -1,4 +1,4 @@
-"""What a user can do with prompts, on any store. Everything here waits for the store."""
+"""What a user can do with prompts, on any store."""
 
 import json
 import re
@@ -48,10 +48,10 @@ class PromptLibrary:
         self._store = store
         self._access = access
 
-    def defaults(self) -> list[Prompt]:
+    async def defaults(self) -> list[Prompt]:
         """Return the default version of every prompt that the user may see."""
         prompts = []
-        for value in self._store.targets(PREFIX, DEFAULT):
+        for value in await self._store.targets(PREFIX, DEFAULT):
             try:
                 prompt, owner = _decode(value, is_default=True)
             except ValueError as error:
@@ -61,20 +61,20 @@ class PromptLibrary:
                 prompts.append(prompt)
         return sorted(prompts, key=lambda prompt: prompt.prompt_id, reverse=True)
 
-    def get(self, prompt_id: str, version: int | None) -> Prompt:
+    async def get(self, prompt_id: str, version: int | None) -> Prompt:
         """Return one version, or the default one; raises PromptNotFoundError."""
-        default = self._store.get(_default_key(prompt_id))
+        default = await self._store.get(_default_key(prompt_id))
         wanted = default if version is None else str(version)
-        value = None if wanted is None else self._store.get(_version_key(prompt_id, wanted))
+        value = None if wanted is None else await self._store.get(_version_key(prompt_id, wanted))
         if value is None:
             raise PromptNotFoundError(prompt_id, version)
         prompt, owner = _decode(value, is_default=wanted == default)
         self._require_visible(prompt_id, owner, version)
         return prompt
 
-    def versions(self, prompt_id: str) -> list[Prompt]:
+    async def versions(self, prompt_id: str) -> list[Prompt]:
         """Return all versions, oldest first; raises PromptNotFoundError."""
-        values = self._store.range(_prompt_prefix(prompt_id))
+        values = await self._store.range(_prompt_prefix(prompt_id))
         default = values.pop(_default_key(prompt_id), None)
         if not values:
             raise PromptNotFoundError(prompt_id)
@@ -86,7 +86,7 @@ class PromptLibrary:
             prompts.append(prompt)
         return sorted(prompts, key=lambda prompt: prompt.version)
 
-    def create(self, template: str, variables: list[str]) -> Prompt:
+    async def create(self, template: str, variables: list[str]) -> Prompt:
         """Store a new prompt's first version; raises ValueError for variables that do not fit."""
         check_variables(template, variables)
         prompt_id = Prompt.generate_prompt_id()
@@ -97,10 +97,12 @@ class PromptLibrary:
             transaction.put(_version_key(prompt_id, "1"), _encode(prompt, owner))
             transaction.put(_default_key(prompt_id), "1")
 
-        self._store.transact(_default_key(prompt_id), write)
+        await self._store.transact(_default_key(prompt_id), write)
         return prompt
 
-    def update(self, prompt_id: str, template: str, version: int, variables: list[str], set_as_default: bool) -> Prompt:
+    async def update(
+        self, prompt_id: str, template: str, version: int, variables: list[str], set_as_default: bool
+    ) -> Prompt:
         """Store the version after ``version``, which has to be the latest.
 
         Raises ConflictError with the latest version if it is not, PromptNotFoundError, or ValueError for
@@ -131,15 +133,15 @@ class PromptLibrary:
             transaction.put(_default_key(prompt_id), str(new) if set_as_default else default)
             return True
 
-        if not self._store.transact(_default_key(prompt_id), write):
-            latest = self.versions(prompt_id)[-1].version
+        if not await self._store.transact(_default_key(prompt_id), write):
+            latest = (await self.versions(prompt_id))[-1].version
             raise ConflictError(
                 f"Version {version} of prompt {prompt_id} is not the latest, which is {latest}. "
                 f"Look at version {latest}, then update that one."
             )
         return prompt
 
-    def delete(self, prompt_id: str) -> None:
+    async def delete(self, prompt_id: str) -> None:
         """Remove a prompt with all its versions; raises PromptNotFoundError."""
 
         def write(transaction: Transaction) -> None:
@@ -149,9 +151,9 @@ class PromptLibrary:
             self._require("delete", prompt_id, transaction)
             transaction.delete(_prompt_prefix(prompt_id))
 
-        self._store.transact(_default_key(prompt_id), write)
+        await self._store.transact(_default_key(prompt_id), write)
 
-    def set_default(self, prompt_id: str, version: int) -> Prompt:
+    async def set_default(self, prompt_id: str, version: int) -> Prompt:
         """Make an existing version the default one and return it; raises PromptNotFoundError."""
 
         def write(transaction: Transaction) -> str:
@@ -162,7 +164,7 @@ class PromptLibrary:
             transaction.put(_default_key(prompt_id), str(version))
             return value
 
-        return _decode(self._store.transact(_default_key(prompt_id), write), is_default=True)[0]
+        return _decode(await self._store.transact(_default_key(prompt_id), write), is_default=True)[0]
 
     def _require_visible(self, prompt_id: str, owner: Owner, version: int | None = None) -> None:
         if not self._access.may("read", prompt_id, owner):

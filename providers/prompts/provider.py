@@ -1,9 +1,6 @@
-"""The prompts API on a library of prompts that lives in threads of its own."""
+"""The prompts API on a library of prompts."""
 
 import asyncio
-import contextvars
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from llama_stack.apis.prompts import ListPromptsResponse, Prompt, Prompts
 from llama_stack.core.access_control.datatypes import AccessRule
@@ -18,30 +15,23 @@ HEALTH_TIMEOUT = 2.0  # seconds
 
 
 class PromptsProvider(Prompts):
-    """Versioned prompt templates.
-
-    The store's drivers wait, so they run in threads: the event loop never does, and it does not matter that
-    llama-stack initializes providers in another loop than the one that serves.
-    """
+    """Versioned prompt templates."""
 
     def __init__(self, config: PromptsConfig, policy: list[AccessRule]) -> None:
         self._store = open_store(config.persistence)
         self._library = PromptLibrary(self._store, Access(policy, "prompt"))
-        self._threads = ThreadPoolExecutor(self._store.parallel, thread_name_prefix="prompts")
 
     async def initialize(self) -> None:
         """Do nothing: the store is opened when it is first needed."""
 
     async def shutdown(self) -> None:
         """Close the store once what has begun is done."""
-        self._threads.shutdown(wait=False)
-        await asyncio.to_thread(self._threads.shutdown)
-        self._store.close()
+        await self._store.close()
 
     async def health(self) -> HealthResponse:
         """Say whether the store answers and can be written."""
         try:
-            await asyncio.wait_for(self._run(self._store.check), HEALTH_TIMEOUT)
+            await asyncio.wait_for(self._store.check(), HEALTH_TIMEOUT)
         except TimeoutError:
             message = f"{self._store} did not answer within {HEALTH_TIMEOUT:g} seconds"
             return HealthResponse(status=HealthStatus.ERROR, message=message)
@@ -51,19 +41,19 @@ class PromptsProvider(Prompts):
 
     async def list_prompts(self) -> ListPromptsResponse:
         """Return the default version of every prompt that the user may see."""
-        return ListPromptsResponse(data=await self._run(self._library.defaults))
+        return ListPromptsResponse(data=await self._library.defaults())
 
     async def list_prompt_versions(self, prompt_id: str) -> ListPromptsResponse:
         """Return all versions of a prompt, oldest first."""
-        return ListPromptsResponse(data=await self._run(self._library.versions, prompt_id))
+        return ListPromptsResponse(data=await self._library.versions(prompt_id))
 
     async def get_prompt(self, prompt_id: str, version: int | None = None) -> Prompt:
         """Return one version of a prompt, or the default one."""
-        return await self._run(self._library.get, prompt_id, version)
+        return await self._library.get(prompt_id, version)
 
     async def create_prompt(self, prompt: str, variables: list[str] | None = None) -> Prompt:
         """Store a new prompt."""
-        return await self._run(self._library.create, prompt, variables or [])
+        return await self._library.create(prompt, variables or [])
 
     async def update_prompt(
         self,
@@ -74,18 +64,12 @@ class PromptsProvider(Prompts):
         set_as_default: bool = True,
     ) -> Prompt:
         """Store the version after ``version``, which has to be the latest."""
-        return await self._run(self._library.update, prompt_id, prompt, version, variables or [], set_as_default)
+        return await self._library.update(prompt_id, prompt, version, variables or [], set_as_default)
 
     async def delete_prompt(self, prompt_id: str) -> None:
         """Remove a prompt with all its versions."""
-        await self._run(self._library.delete, prompt_id)
+        await self._library.delete(prompt_id)
 
     async def set_default_version(self, prompt_id: str, version: int) -> Prompt:
         """Make an existing version the default one."""
-        return await self._run(self._library.set_default, prompt_id, version)
-
-    async def _run[**P, R](self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        request = contextvars.copy_context()  # which says who the user is
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: request.run(work, *args, **kwargs)
-        )
+        return await self._library.set_default(prompt_id, version)

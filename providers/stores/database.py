@@ -50,6 +50,8 @@ class Database(ABC):
 
     readers: int
     """How many may read at a time; 0 if only the writer can."""
+    dialect: sqlalchemy.Dialect
+    """SQLAlchemy's idea of the database."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # never held while anything waits

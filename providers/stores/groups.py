@@ -70,10 +70,10 @@ def _insert(session: Session, rows: list[InsertRequest]) -> None:
 def _work(session: Session, request: WorkRequest, *, alone: bool) -> None:
     try:
         if alone:
-            request.result = request.work(session.connection)
+            request.result = request.call(session.connection)
         else:
             with session.savepoint():
-                request.result = request.work(session.connection)
+                request.result = request.call(session.connection)
     except Exception as error:
         _raise_unless_fault(session, error)
         request.error = error

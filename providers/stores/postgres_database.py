@@ -80,6 +80,7 @@ class PostgresDatabase(Database):
         self._engine = sqlalchemy.create_engine(
             "postgresql+psycopg2://", creator=self._connect, poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
+        self.dialect = self._engine.dialect
 
     def __str__(self) -> str:
         address = self._address

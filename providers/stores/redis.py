@@ -1,8 +1,11 @@
 """A key-value store in Redis."""
 
+import asyncio
+import contextvars
 import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -11,9 +14,11 @@ from llama_stack.core.storage.datatypes import RedisKVStoreConfig
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from providers.stores.store import Store, StoreUnavailable, Transaction
+from providers.stores.errors import StoreUnavailable
+from providers.stores.store import Store, Transaction
 
 TIMEOUT = 5.0  # seconds, to connect and for each answer
+PARALLEL = 8  # operations at a time
 
 # Redis knows no ranges of keys, so a sorted set holds their names. Each script gets it as KEYS[1], and the
 # namespace and the prefix of the range as ARGV[1] and ARGV[2].
@@ -46,12 +51,10 @@ return found
 
 
 class RedisStore(Store):
-    """A pool of connections.
+    """A pool of connections, used by threads.
 
     A transaction watches its key: when somebody else writes it meanwhile, Redis refuses, and it starts again.
     """
-
-    parallel = 8
 
     def __init__(self, config: RedisKVStoreConfig, namespace: str) -> None:
         self._address = f"{config.host}:{config.port}"
@@ -62,6 +65,7 @@ class RedisStore(Store):
             socket_timeout=TIMEOUT,
             retry=Retry(ExponentialBackoff(base=0.1), 2),
         )
+        self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="redis")
         self._namespace = f"{namespace}:"
         self._index = f"{namespace}:keys"
         self._index_lock = threading.Lock()
@@ -70,45 +74,57 @@ class RedisStore(Store):
     def __str__(self) -> str:
         return f"Redis server at {self._address}"
 
-    def get(self, key: str) -> str | None:
-        with self._errors():
-            return cast("str | None", self._client.get(self._namespace + key))
+    async def get(self, key: str) -> str | None:
+        return await self._in_thread(lambda: cast("str | None", self._client.get(self._namespace + key)))
 
-    def range(self, prefix: str) -> dict[str, str]:
-        found = self._evaluate(RANGE, prefix)
+    async def range(self, prefix: str) -> dict[str, str]:
+        found = await self._in_thread(lambda: self._evaluate(RANGE, prefix))
         return dict(zip(found[::2], found[1::2], strict=True))
 
-    def targets(self, prefix: str, pointer: str) -> list[str]:
-        return self._evaluate(TARGETS, prefix, pointer)
+    async def targets(self, prefix: str, pointer: str) -> list[str]:
+        return await self._in_thread(lambda: self._evaluate(TARGETS, prefix, pointer))
 
-    def transact[Result](self, lock: str, work: Callable[[Transaction], Result]) -> Result:
+    async def transact[Result](self, lock: str, work: Callable[[Transaction], Result]) -> Result:
         def attempt(pipeline: Any) -> Any:
             transaction = _RedisTransaction(pipeline, self._namespace, self._index)
             result = work(transaction)
             transaction.write()
             return result
 
-        with self._errors():
+        def transact() -> Result:
             self._complete_index()
             result = self._client.transaction(attempt, self._namespace + lock, value_from_callable=True)
             return cast(Result, result)
 
-    def check(self) -> None:
-        with self._errors():
+        return await self._in_thread(transact)
+
+    async def check(self) -> None:
+        def put_and_delete() -> None:
             key = f"{self._namespace}health"
             pipeline = self._client.pipeline()
             pipeline.set(key, "")
             pipeline.delete(key)
             pipeline.execute()
 
-    def close(self) -> None:
+        await self._in_thread(put_and_delete)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._threads.shutdown)
         self._client.close()
 
+    async def _in_thread[Result](self, work: Callable[[], Result]) -> Result:
+        request = contextvars.copy_context()  # which says who the user is
+
+        def run() -> Result:
+            with self._errors():
+                return request.run(work)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
     def _evaluate(self, script: str, *arguments: str) -> list[str]:
-        with self._errors():
-            self._complete_index()
-            found: Any = self._client.eval(script, 1, self._index, self._namespace, *arguments)
-            return list(found)
+        self._complete_index()
+        found: Any = self._client.eval(script, 1, self._index, self._namespace, *arguments)
+        return list(found)
 
     def _complete_index(self) -> None:
         """Take in the keys that llama-stack's own store has written, which keeps no index."""

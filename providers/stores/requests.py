@@ -1,6 +1,7 @@
 """What is asked of a database: by a coroutine of some event loop, of a thread."""
 
 import asyncio
+import contextvars
 import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -24,13 +25,18 @@ class Request:
 
 
 class WorkRequest(Request):
-    """A function that is to be called with a connection."""
+    """A function that is to be called with a connection, in the context of the one who asks, which names the user."""
 
-    __slots__ = ("work",)
+    __slots__ = ("_context", "_work")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, work: Work) -> None:
         super().__init__(loop, 0)
-        self.work = work
+        self._context = contextvars.copy_context()
+        self._work = work
+
+    def call(self, connection: sqlalchemy.Connection) -> Any:
+        """Call it."""
+        return self._context.run(self._work, connection)
 
 
 class InsertRequest(Request):

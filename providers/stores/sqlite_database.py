@@ -53,6 +53,7 @@ class SqliteDatabase(Database):
         super().__init__()
         self._path = path
         self.readers = 0 if path == MEMORY else 2
+        self.dialect = sqlalchemy.create_engine("sqlite://").dialect
 
     def __str__(self) -> str:
         return f"SQLite file {self._path}"

@@ -8,10 +8,6 @@ from typing import Protocol
 RANGE_END = "\xff"
 
 
-class StoreUnavailable(ConnectionError):
-    """The store cannot be reached, or not be used. The server answers 502 with the message."""
-
-
 class Transaction(Protocol):
     """Reads and writes that happen together or not at all. Reads do not see the writes before them."""
 
@@ -26,41 +22,38 @@ class Transaction(Protocol):
 
 
 class Store(ABC):
-    """A key-value store whose methods wait for it; they raise StoreUnavailable when it cannot be reached.
+    """A key-value store for any event loop; its methods raise StoreUnavailable when it cannot be reached.
 
-    It is opened when it is first used, and ``parallel`` threads may use it at a time. ``str()`` names it in
-    messages.
+    It is opened when it is first used. ``str()`` names it in messages.
     """
 
-    parallel: int
-
     @abstractmethod
-    def get(self, key: str) -> str | None:
+    async def get(self, key: str) -> str | None:
         """Return a key's value, or None."""
 
     @abstractmethod
-    def range(self, prefix: str) -> dict[str, str]:
+    async def range(self, prefix: str) -> dict[str, str]:
         """Return all keys that begin with ``prefix``, with their values, in one read."""
 
     @abstractmethod
-    def targets(self, prefix: str, pointer: str) -> list[str]:
+    async def targets(self, prefix: str, pointer: str) -> list[str]:
         """Follow the pointers under ``prefix`` in one read.
 
         Where a key STEM + ``pointer`` has the value V and there is a key STEM + V, its value is returned.
         """
 
     @abstractmethod
-    def transact[Result](self, lock: str, work: Callable[[Transaction], Result]) -> Result:
+    async def transact[Result](self, lock: str, work: Callable[[Transaction], Result]) -> Result:
         """Run ``work`` as one step and return what it returns; if it raises, nothing is written.
 
-        Of two that name the same ``lock``, a key that both write, one sees what the other has done. ``work``
-        may be run several times, of which the last counts.
+        Of two that name the same ``lock``, a key that both write, one sees what the other has done. ``work`` runs
+        in a thread, and may be run several times, of which the last counts.
         """
 
     @abstractmethod
-    def check(self) -> None:
+    async def check(self) -> None:
         """Raise unless the store answers and takes writes."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Close all connections; nobody may be using them."""
+    async def close(self) -> None:
+        """Do what is waiting, and close all connections."""

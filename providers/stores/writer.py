@@ -159,7 +159,7 @@ class Reader(Worker):
         for _ in range(2):
             request.error = None
             try:
-                request.result = request.work(self._begin().connection)
+                request.result = request.call(self._begin().connection)
                 return
             except BaseException as error:  # whatever it is, somebody waits
                 request.error = self._unavailable(error)

@@ -13,24 +13,25 @@ from llama_stack.core.storage.datatypes import KVStoreReference, StorageBackendC
 from llama_stack.providers.utils.kvstore.kvstore import register_kvstore_backends
 from pydantic import TypeAdapter
 
-from providers.stores import Store, StoreUnavailable, Transaction, open_store
+from providers.stores import StoreUnavailable, Transaction, open_store
 from tests.integration.files.waiting import wait_until
 from tests.integration.prompts.conftest import Backend
+from tests.support.blocking import Blocking
 from tests.support.postgres import Postgres
 from tests.support.redis import Redis
 from tests.support.run_configs import postgres_kv, redis_kv
 
-Open = Callable[[str], Store]
+Open = Callable[[str], Blocking]
 
 
 @pytest.fixture
 def opened(backend: Backend) -> Iterator[Open]:
     """Open the backend with a namespace, in this process."""
     register_kvstore_backends({"backend": TypeAdapter(StorageBackendConfig).validate_python(backend)})
-    stores: list[Store] = []
+    stores: list[Blocking] = []
 
-    def open_with(namespace: str) -> Store:
-        stores.append(open_store(KVStoreReference(backend="backend", namespace=namespace)))
+    def open_with(namespace: str) -> Blocking:
+        stores.append(_open(KVStoreReference(backend="backend", namespace=namespace)))
         return stores[-1]
 
     yield open_with
@@ -39,14 +40,14 @@ def opened(backend: Backend) -> Iterator[Open]:
 
 
 @pytest.fixture
-def store(opened: Open) -> Iterator[Store]:
+def store(opened: Open) -> Iterator[Blocking]:
     """A store without the keys that the tests below use."""
     store = opened("stores")
     yield store
     store.transact("stores-", lambda transaction: transaction.delete("stores-"))
 
 
-def test_what_is_put_can_be_got_and_deleted(store: Store) -> None:
+def test_what_is_put_can_be_got_and_deleted(store: Blocking) -> None:
     _put(store, {"stores-a": "1", "stores-b": "2"})
     _put(store, {"stores-b": "3"})
 
@@ -58,14 +59,14 @@ def test_what_is_put_can_be_got_and_deleted(store: Store) -> None:
     assert store.range("stores-") == {"stores-b": "3"}
 
 
-def test_a_range_holds_what_begins_alike_and_nothing_else(store: Store) -> None:
+def test_a_range_holds_what_begins_alike_and_nothing_else(store: Blocking) -> None:
     inside = {f"stores-x:{name}": name for name in ("1", "12", "2", "default")}
     _put(store, inside | {"stores-x": "", "stores-x;": "", "stores-X:1": "", "stores-y:1": "", "stores-x-:1": ""})
 
     assert store.range("stores-x:") == inside
 
 
-def test_targets_follows_the_pointers(store: Store) -> None:
+def test_targets_follows_the_pointers(store: Blocking) -> None:
     _put(
         store,
         {
@@ -83,7 +84,7 @@ def test_targets_follows_the_pointers(store: Store) -> None:
     assert store.targets("stores-a:", "default") == ["second"]
 
 
-def test_a_transaction_that_fails_writes_nothing_and_holds_up_nobody(store: Store, opened: Open) -> None:
+def test_a_transaction_that_fails_writes_nothing_and_holds_up_nobody(store: Blocking, opened: Open) -> None:
     def fail(transaction: Transaction) -> NoReturn:
         transaction.put("stores-a", "1")
         transaction.delete("stores-b")
@@ -106,8 +107,8 @@ def test_transactions_on_one_lock_see_each_other(opened: Open) -> None:
     def count(transaction: Transaction) -> None:
         transaction.put("stores-count", str(int(transaction.get("stores-count") or 0) + 1))
 
-    def work(store: Store) -> None:
-        with ThreadPoolExecutor(store.parallel) as threads:
+    def work(store: Blocking) -> None:
+        with ThreadPoolExecutor(4) as threads:
             list(threads.map(lambda _: store.transact("stores-count", count), range(40)))
 
     with ThreadPoolExecutor(2) as both:
@@ -127,7 +128,7 @@ def test_namespaces_are_apart(opened: Open) -> None:
     assert other.range("stores-") == wild.range("stores-") == {}
 
 
-def test_checking_a_store_leaves_nothing_in_it(store: Store) -> None:
+def test_checking_a_store_leaves_nothing_in_it(store: Blocking) -> None:
     store.check()
 
     assert store.get("health") is None
@@ -136,7 +137,7 @@ def test_checking_a_store_leaves_nothing_in_it(store: Store) -> None:
 def test_a_table_is_made_once_whoever_comes_first(postgres: Postgres) -> None:
     config = TypeAdapter(StorageBackendConfig).validate_python(postgres_kv(postgres, "Made_In_A_Race"))
     register_kvstore_backends({"backend": config})
-    stores = [open_store(KVStoreReference(backend="backend", namespace="race")) for _ in range(8)]
+    stores = [_open(KVStoreReference(backend="backend", namespace="race")) for _ in range(8)]
 
     with ThreadPoolExecutor(len(stores)) as threads:
         assert list(threads.map(lambda store: store.range(""), stores)) == [{}] * len(stores)
@@ -150,7 +151,7 @@ def test_connections_without_their_table_do_not_pile_up(postgres: Postgres) -> N
     postgres.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'for-tests-only'")
     config = postgres_kv(replace(postgres, user=role), "not_to_be_made")
     register_kvstore_backends({"backend": TypeAdapter(StorageBackendConfig).validate_python(config)})
-    store = open_store(KVStoreReference(backend="backend", namespace="stores"))
+    store = _open(KVStoreReference(backend="backend", namespace="stores"))
 
     for _ in range(3):
         with pytest.raises(StoreUnavailable, match="permission denied for schema public"):
@@ -162,7 +163,7 @@ def test_connections_without_their_table_do_not_pile_up(postgres: Postgres) -> N
 
 def test_a_full_redis_writes_nothing_and_tells_no_values(redis_server: Redis) -> None:
     register_kvstore_backends({"backend": TypeAdapter(StorageBackendConfig).validate_python(redis_kv(redis_server))})
-    store = open_store(KVStoreReference(backend="backend", namespace="full"))
+    store = _open(KVStoreReference(backend="backend", namespace="full"))
     _put(store, {"stores-a": "1"})
 
     with redis.Redis.from_url(redis_server.url) as client:
@@ -185,12 +186,16 @@ def test_a_backend_has_to_be_there_and_of_a_kind_that_serves() -> None:
     register_kvstore_backends({"mongodb": mongodb})
 
     with pytest.raises(ValueError, match="no key-value backend 'absent'; there is: mongodb"):
-        open_store(KVStoreReference(backend="absent", namespace="prompts"))
+        _open(KVStoreReference(backend="absent", namespace="prompts"))
     with pytest.raises(ValueError, match=r"'mongodb' is of type kv_mongodb.*use kv_sqlite, kv_postgres or kv_redis"):
-        open_store(KVStoreReference(backend="mongodb", namespace="prompts"))
+        _open(KVStoreReference(backend="mongodb", namespace="prompts"))
 
 
-def _put(store: Store, values: dict[str, str]) -> None:
+def _open(reference: KVStoreReference) -> Blocking:
+    return Blocking(open_store(reference))
+
+
+def _put(store: Blocking, values: dict[str, str]) -> None:
     def put(transaction: Transaction) -> None:
         for key, value in values.items():
             transaction.put(key, value)

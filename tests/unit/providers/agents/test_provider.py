@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,8 @@ from llama_stack.apis.datatypes import Api
 from llama_stack.core.storage.datatypes import SqliteKVStoreConfig, SqliteSqlStoreConfig
 from llama_stack.providers.inline.agents.meta_reference.config import MetaReferenceAgentsImplConfig
 from llama_stack.providers.utils.kvstore import kvstore
-from llama_stack.providers.utils.sqlstore import sqlalchemy_sqlstore, sqlstore
+from llama_stack.providers.utils.sqlstore import sqlstore
 from openai.types.chat import ChatCompletionChunk
-from sqlalchemy import NullPool
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from providers.agents import get_provider_impl
 from providers.agents.missing_api import MissingApi
@@ -54,9 +51,6 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = {"sql_default": SqliteSqlStoreConfig(db_path=str(tmp_path / "sql.db"))}
     monkeypatch.setattr(kvstore, "_KVSTORE_BACKENDS", key_values)
     monkeypatch.setattr(sqlstore, "_SQLSTORE_BACKENDS", rows)
-    # Upstream leaves the connections of a pool to an event loop that has ended.
-    without_pool = partial(create_async_engine, poolclass=NullPool)
-    monkeypatch.setattr(sqlalchemy_sqlstore, "create_async_engine", without_pool)
     return tmp_path
 
 

@@ -11,11 +11,12 @@ from llama_stack.core.storage.datatypes import SqliteSqlStoreConfig, SqlStoreRef
 from llama_stack.providers.utils.sqlstore import sqlstore
 
 from providers.files.catalog import Catalog
-from providers.files.database import Database
 from providers.files.local.directory import Directory
 from providers.files.records import FileRecord
 from providers.files.storage import FileStorage
 from providers.files.tables import Tables
+from providers.stores import database_of
+from providers.stores.database import Database
 
 SQL_BACKEND = "sql_default"
 TABLE = "files_metadata"
@@ -59,8 +60,7 @@ class Shelf:
 
     async def create_tables(self) -> None:
         """Make the tables, or bring them up to date."""
-        async with self.database.exclusive("test") as connection:
-            await connection.run_sync(self.tables.create_or_upgrade)
+        await self.database.write(self.tables.create_or_upgrade)
 
     async def insert(self, *files: FileRecord) -> None:
         """Have files in the catalog, as if they had been uploaded."""
@@ -87,7 +87,7 @@ def shelf(sql_backend: SqlStoreReference, tmp_path: Path) -> Iterator[Shelf]:
     directory = tmp_path / "contents"
     objects = Directory(directory)
     objects.prepare()
-    database, tables = Database(sql_backend), Tables.named(TABLE)
+    database, tables = database_of(sql_backend), Tables.named(TABLE)
     catalog = Catalog(database, tables)
     storage = FileStorage(objects, catalog, max_file_bytes=100, abandoned_after_secs=900)
     shelf = Shelf(directory, database, tables, catalog, storage)

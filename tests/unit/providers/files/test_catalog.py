@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import column, insert, select, update
+from sqlalchemy import Connection, column, insert, select, update
 from sqlalchemy import table as table_clause
 
 from providers.access.records import Owner
@@ -86,8 +86,8 @@ def test_an_upload_that_has_failed_cannot_be_finished(shelf: Shelf) -> None:
 def test_what_a_sweep_has_claimed_is_another_sweeps_when_it_comes_to_nothing(shelf: Shelf) -> None:
     async def use() -> None:
         await shelf.catalog.begin("file-1")
-        async with shelf.database.transaction() as connection:
-            await connection.execute(update(shelf.tables.journal).values(touched_at=PAST))
+        long_ago = update(shelf.tables.journal).values(touched_at=PAST)
+        await shelf.database.write(lambda connection: connection.execute(long_ago).rowcount)
         assert await shelf.catalog.claim_abandoned(LONG) == ["file-1"]
         assert await shelf.catalog.claim_abandoned(LONG) == []
         assert await shelf.catalog.claim_abandoned(AT_ONCE) == ["file-1"]
@@ -112,14 +112,16 @@ def test_a_removed_file_is_in_the_journal_until_its_object_is_gone(shelf: Shelf)
 def test_a_removed_file_is_removed_where_it_was_taken_over_from(shelf: Shelf) -> None:
     async def use() -> list[str]:
         origin = table_clause("openai_files", column("id"))
-        async with shelf.database.transaction() as connection:
-            await connection.exec_driver_sql("CREATE TABLE openai_files (id VARCHAR)")
-            await connection.execute(insert(origin).values([{"id": "file-1"}, {"id": "file-2"}]))
+
+        def create(connection: Connection) -> None:
+            connection.exec_driver_sql("CREATE TABLE openai_files (id VARCHAR)")
+            connection.execute(insert(origin).values([{"id": "file-1"}, {"id": "file-2"}]))
+
+        await shelf.database.write(create)
         shelf.catalog.origin = origin
         await shelf.insert(file_record("file-1"))
         await shelf.catalog.remove("file-1")
-        async with shelf.database.transaction() as connection:
-            return list((await connection.execute(select(origin.c.id))).scalars())
+        return await shelf.database.read(lambda connection: list(connection.execute(select(origin.c.id)).scalars()))
 
     assert shelf.run(use()) == ["file-2"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 from llama_stack.apis.files import ExpiresAfter
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from providers.access.records import Owner
 from providers.files.catalog import Catalog
@@ -21,11 +21,14 @@ INSERT = f"INSERT INTO {ORIGIN_TABLE} VALUES (:id, 'a.txt', 'batch', 3, {CREATED
 
 async def create_origin(shelf: Shelf, *, expires_at: int = CREATED + 3600, count: int = 1) -> None:
     """Have upstream's table with some rows, file-0 and so on."""
-    async with shelf.database.transaction() as connection:
-        await connection.execute(text(CREATE))
+
+    def create(connection: Connection) -> None:
+        connection.execute(text(CREATE))
         for number in range(count):
             row = {"id": f"file-{number}", "expires_at": expires_at, "owner": "alice", "attributes": '{"teams": ["a"]}'}
-            await connection.execute(text(INSERT), row)
+            connection.execute(text(INSERT), row)
+
+    await shelf.database.write(create)
 
 
 async def everything(ids: set[str]) -> set[str]:
@@ -106,8 +109,7 @@ def test_what_is_removed_does_not_come_back_with_the_next_start(shelf: Shelf) ->
 def test_there_may_be_nothing_to_take_over(shelf: Shelf, statement: str | None) -> None:
     async def use() -> bool:
         if statement:
-            async with shelf.database.transaction() as connection:
-                await connection.execute(text(statement))
+            await shelf.database.write(lambda connection: connection.execute(text(statement)).rowcount)
         return await take_over(shelf)
 
     assert not shelf.run(use())
@@ -119,8 +121,7 @@ def test_upstreams_own_table_can_go_on_as_ours(shelf: Shelf) -> None:
 
     async def use() -> list[int | None]:
         await create_origin(shelf, expires_at=CREATED + ExpiresAfter.MAX + 1)
-        async with shelf.database.exclusive("test") as connection:
-            await connection.run_sync(tables.create_or_upgrade)
+        await shelf.database.write(tables.create_or_upgrade)
         late = file_record("file-ours", created_at=1, expires_at=CREATED)
         await catalog.begin(late.id)
         await catalog.finish(late)

@@ -1,4 +1,4 @@
-"""The prompts API over its threads."""
+"""The prompts API."""
 
 import asyncio
 from collections.abc import Coroutine

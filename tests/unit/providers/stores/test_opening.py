@@ -1,5 +1,6 @@
 """The store that a run config refers to."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_store_is_named_in_messages_and_not_opened_yet(tmp_path: Path, backend
 
     assert str(store) == name.format(tmp_path=tmp_path)
     assert list(tmp_path.iterdir()) == []
-    store.close()
+    asyncio.run(store.close())
 
 
 def test_a_backend_that_is_not_there() -> None:
