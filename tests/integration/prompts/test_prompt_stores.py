@@ -157,6 +157,8 @@ def test_connections_without_their_table_do_not_pile_up(postgres: Postgres) -> N
         with pytest.raises(StoreUnavailable, match="permission denied for schema public"):
             store.get("key")
 
+    assert len(_sessions(postgres, role)) == 1
+    store.close()
     # The server ends a session a moment after its client has hung up.
     wait_until(lambda: not _sessions(postgres, role))
 
