@@ -1,4 +1,4 @@
-"""Rows with an owner in SQL: stored completions, Responses, conversations, and files of llama-stack's own providers."""
+"""Rows with an owner in SQL: Responses, conversations, and files of llama-stack's own providers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -108,29 +108,6 @@ def delete_file(original: Any) -> Any:
         return await original(self, file_id)
 
     return openai_delete_file
-
-
-@change(
-    "llama_stack.providers.utils.inference.inference_store:InferenceStore._write_chat_completion",
-    takes=("self", "chat_completion", "input_messages"),
-    why="A backend that gives an id again has the completion of another user written over (see update above). Now it "
-    "is not stored, and the log says so.",
-    reference="llamastack/llama-stack#5554",
-    advisory="rows-changed-unchecked",
-)
-def write_chat_completion(write: Any) -> Any:
-    from llama_stack.core.access_control.access_control import AccessDeniedError
-    from llama_stack.providers.utils.inference import inference_store
-
-    async def write_chat_completion(self: Any, chat_completion: Any, input_messages: Any) -> None:
-        try:
-            await write(self, chat_completion, input_messages)
-        except AccessDeniedError:
-            inference_store.logger.warning(
-                f"The chat completion {chat_completion.id} is not stored: its id is that of another user's."
-            )
-
-    return write_chat_completion
 
 
 def _access(self: Any, table: str) -> Any:

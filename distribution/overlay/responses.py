@@ -1,4 +1,4 @@
-"""Responses: what a response has said may be its next input."""
+"""Responses: what a response has said may be its next input, and they are stored on PostgreSQL too."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -27,3 +27,14 @@ def convert_response_input_to_chat_messages(convert: Callable[..., Awaitable[Any
         return await convert(input, previous_messages)
 
     return convert_response_input_to_chat_messages
+
+
+@change(
+    "llama_stack.providers.utils.responses.responses_store:ResponsesStore.enable_write_queue",
+    adds=True,
+    why="Upstream reads this setting and makes it for SQLite only: agents do not start on PostgreSQL.",
+    reference="llamastack/llama-stack#4264",
+    fixed_in="0.3.4",
+)
+def without_write_queue(original: None) -> property:
+    return property(lambda self: False, lambda self, wanted: None)

@@ -7,6 +7,7 @@ from llama_stack.core.access_control.datatypes import AccessRule
 from llama_stack.providers.inline.batches import reference
 from llama_stack.providers.inline.batches.reference.config import ReferenceBatchesImplConfig
 
+from providers.batches.inference import ClientsInference
 from providers.batches.provider import BatchesProvider
 
 
@@ -14,4 +15,5 @@ async def get_provider_impl(
     config: ReferenceBatchesImplConfig, deps: dict[Api, Any], policy: list[AccessRule]
 ) -> BatchesProvider:
     """Return the provider with its store opened."""
+    deps = {**deps, Api.inference: ClientsInference(deps[Api.inference])}
     return BatchesProvider(await reference.get_provider_impl(config, deps, policy), policy)

@@ -16,7 +16,9 @@ from providers.completions import rows
 from providers.completions.losses import Losses
 from providers.completions.pages import Page
 from providers.completions.record import StoredCompletion
+from providers.completions.requests import wants_to_be_stored
 from providers.completions.rows import Place, owner_of
+from providers.completions.settings import Settings
 from providers.completions.table import create_or_upgrade
 from providers.files.database import Database
 
@@ -37,6 +39,7 @@ class CompletionsStore:
         self._access = Access(policy, RECORDS)
         self._database = Database(reference)
         self._table: Table
+        self._settings = Settings.from_environment()
         self._patience = PATIENCE
         self.losses = Losses()
 
@@ -49,6 +52,10 @@ class CompletionsStore:
     async def shutdown(self) -> None:
         """Close the connections."""
         await self._database.close()
+
+    def keeps(self, store: Any) -> bool:
+        """Whether a completion is to be stored whose request says this; raises ValueError for what is no boolean."""
+        return wants_to_be_stored(store, self._settings.by_default)
 
     async def add(self, completion: StoredCompletion) -> None:
         """Store a completion as the user's; returns once it is committed.

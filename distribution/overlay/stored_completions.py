@@ -1,0 +1,61 @@
+"""Stored chat completions: those that clients ask for, and no others, before they are acknowledged."""
+
+from typing import Any
+
+from distribution.overlay.declaration import change
+
+
+@change(
+    "llama_stack.core.routers:InferenceStore",
+    why="Stored completions go to the table `chat_completions` whatever `storage.stores.inference.table_name` says: "
+    "two distributions in one database have theirs in common. On PostgreSQL they are left to workers that are started "
+    "in the event loop of the start, where they die. An id that a backend gives twice has another user's written over. "
+    "Their usage is not kept. Here is a store that does better; a database with upstream's table goes on with it.",
+    reference="llamastack/llama-stack#4371, #4372, #4373, #5554",
+    fixed_in="0.3.5 in part",
+    advisory="stored-completions-in-common",
+)
+def store(original: Any) -> Any:
+    from providers.completions import CompletionsStore
+
+    return CompletionsStore
+
+
+@change(
+    "llama_stack.core.routers.inference:InferenceRouter",
+    why="A chat completion is answered before it is stored, so that it is not there when it is read at once, or never; "
+    "`store: false` is not obeyed, and what Responses, agents, shields and scoring functions ask models for themselves "
+    "is stored as if a client had. Here routes store what clients ask for, before the last of it is sent.",
+    reference="llamastack/llama-stack#4261, #4373, #5305",
+    fixed_in="0.8.0 in part",
+    advisory="completions-stored-unasked",
+)
+def router(original: Any) -> Any:
+    from providers.completions.routes import CompletionRoutes
+
+    return type("InferenceRouter", (CompletionRoutes, original), {"__module__": original.__module__})
+
+
+@change(
+    "llama_stack.core.resolver:api_protocol_map",
+    takes=("external_apis",),
+    why="Stored completions cannot be updated or deleted, and their messages not listed, as in OpenAI's API. What a "
+    "client asks for and what a feature of the server asks for itself is one method.",
+)
+def api_protocol_map(original: Any) -> Any:
+    from llama_stack.apis.datatypes import Api
+    from llama_stack.apis.inference import Inference
+
+    from providers.completions.routes import CompletionRoutes
+
+    async def openai_chat_completion(self: Any, params: Any) -> Any:
+        """What features of the server call: no route leads to it."""
+        raise NotImplementedError
+
+    routes = {name: one for name, one in vars(CompletionRoutes).items() if hasattr(one, "__webmethods__")}
+    protocol = type("Inference", (Inference,), {"openai_chat_completion": openai_chat_completion, **routes})
+
+    def api_protocol_map(external_apis: Any = None) -> dict[Any, Any]:
+        return {**original(external_apis), Api.inference: protocol}
+
+    return api_protocol_map
