@@ -170,7 +170,7 @@ def initialize(initialize: AsyncFunction) -> AsyncFunction:
     async def initialize_stack(self: Any) -> None:
         await initialize(self)
         for api, implementation in self.impls.items():
-            if api.value == "providers":
+            if api.value in ("inspect", "providers"):
                 implementation.deps = self.impls
 
     return initialize_stack

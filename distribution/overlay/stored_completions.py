@@ -59,3 +59,46 @@ def api_protocol_map(original: Any) -> Any:
         return {**original(external_apis), Api.inference: protocol}
 
     return api_protocol_map
+
+
+@change(
+    "llama_stack.core.server.server:create_app",
+    takes=(),
+    why="Stored completions are kept for ever.",
+)
+def create_app(original: Any) -> Any:
+    def create_app() -> Any:
+        from llama_stack.apis.datatypes import Api
+
+        from providers.completions.housekeeping import keep_house
+        from providers.lifespan import run_alongside
+
+        app = original()
+        if store := _store_of(app.stack.impls.get(Api.inference)):
+            run_alongside(app, lambda: keep_house(store, store.settings.days))
+        return app
+
+    return create_app
+
+
+@change(
+    "llama_stack.core.inspect:DistributionInspectImpl.health",
+    takes=("self",),
+    why="A server that answers chat completions and cannot store them says that all is well. It goes on to answer, "
+    "with the status 200, and says what is lost.",
+)
+def health(original: Any) -> Any:
+    from llama_stack.apis.datatypes import Api
+
+    async def health(self: Any) -> Any:
+        said = await original(self)
+        store = _store_of(self.deps.get(Api.inference))
+        if store and (lost := store.losses.told()):
+            return {"status": said.status, "detail": lost}
+        return said
+
+    return health
+
+
+def _store_of(inference: Any) -> Any:
+    return getattr(inference, "completions", None)

@@ -19,7 +19,7 @@ from providers.completions.record import StoredCompletion
 from providers.completions.requests import wants_to_be_stored
 from providers.completions.rows import Place, owner_of
 from providers.completions.settings import Settings
-from providers.completions.table import create_or_upgrade
+from providers.completions.table import create_or_upgrade, index_by_age
 from providers.files.database import Database
 
 log = get_logger(name=__name__, category="inference")
@@ -39,7 +39,7 @@ class CompletionsStore:
         self._access = Access(policy, RECORDS)
         self._database = Database(reference)
         self._table: Table
-        self._settings = Settings.from_environment()
+        self.settings = Settings.from_environment()
         self._patience = PATIENCE
         self.losses = Losses()
 
@@ -48,6 +48,8 @@ class CompletionsStore:
         name = self._reference.table_name
         async with self._database.exclusive(name) as connection:
             self._table = await connection.run_sync(create_or_upgrade, name)
+            if self.settings.days is not None:
+                await connection.run_sync(index_by_age, self._table)
 
     async def shutdown(self) -> None:
         """Close the connections."""
@@ -55,7 +57,7 @@ class CompletionsStore:
 
     def keeps(self, store: Any) -> bool:
         """Whether a completion is to be stored whose request says this; raises ValueError for what is no boolean."""
-        return wants_to_be_stored(store, self._settings.by_default)
+        return wants_to_be_stored(store, self.settings.by_default)
 
     async def add(self, completion: StoredCompletion) -> None:
         """Store a completion as the user's; returns once it is committed.

@@ -5,8 +5,8 @@ of both, and users and error answers are made with its functions.
 """
 
 import base64
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import FastAPI
@@ -31,6 +31,7 @@ from providers.files.provider import FileObject, FilesProvider
 from providers.files.records import FileRecord
 from providers.files.service import FileService
 from providers.files.upload_fields import missing_file, parse_fields
+from providers.lifespan import run_alongside
 
 log = get_logger(name=__name__, category="files")
 
@@ -49,7 +50,7 @@ def install(app: FastAPI, files: object) -> None:
     routes = _FileRoutes(files.service)
     _put_in_front(app, "openai_upload_file", "POST", routes.upload, Middleware(EarlyAnswer))
     _put_in_front(app, "openai_retrieve_file_content", "GET", routes.download)
-    _run_alongside(app, files)
+    run_alongside(app, lambda: keep_house(files.service.storage, files.config))
 
 
 def _put_in_front(app: FastAPI, name: str, method: str, endpoint: Endpoint, *middleware: Middleware) -> None:
@@ -57,17 +58,6 @@ def _put_in_front(app: FastAPI, name: str, method: str, endpoint: Endpoint, *mid
     paths = [route.path for route in app.routes if isinstance(route, APIRoute) and route.endpoint.__name__ == name]
     for path in paths:
         app.router.routes.insert(0, Route(path, _as_upstream(endpoint), methods=[method], middleware=middleware))
-
-
-def _run_alongside(app: FastAPI, files: FilesProvider) -> None:
-    serve = app.router.lifespan_context
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[Any]:
-        async with serve(app) as state, keep_house(files.service.storage, files.config):
-            yield state
-
-    app.router.lifespan_context = lifespan
 
 
 def _as_upstream(endpoint: Endpoint) -> Endpoint:
