@@ -1,11 +1,12 @@
 """All statements on the table of stored chat completions. Each function is the work of one transaction, or a part."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, exists, func, insert, literal_column, select, tuple_, update
+from sqlalchemy import Connection, Row, Table, delete, exists, func, literal_column, null, select, text, tuple_, update
 
 from providers.access.records import Owner
 from providers.completions.record import StoredCompletion
@@ -25,22 +26,29 @@ class Place:
 
 
 def row_of(completion: StoredCompletion, owner: Owner) -> dict[str, Any]:
-    """Return a row. A time that cannot be one, as in milliseconds, becomes that of storing."""
+    """Return a row as drivers take it: JSON is text.
+
+    A time that cannot be one in seconds becomes that of storing.
+    """
     now = int(time.time())
     return {
         "id": completion.id,
         "created": completion.created if 0 <= completion.created <= LATEST else now,
         "model": completion.model,
-        "choices": completion.choices,
-        "input_messages": completion.messages,
-        "access_attributes": owner.attributes,
+        "choices": completion.choices.decode(errors="replace"),
+        "input_messages": completion.messages.decode(errors="replace"),
+        "access_attributes": _text(owner.attributes),
         "owner_principal": owner.principal,
-        "usage": completion.usage,
-        "metadata": completion.metadata,
+        "usage": completion.usage and completion.usage.decode(errors="replace"),
+        "metadata": _text(completion.metadata),
         "service_tier": completion.service_tier,
         "system_fingerprint": completion.system_fingerprint,
         "stored_at": now,
     }
+
+
+def _text(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 def owner_of(row: Mapping[str, Any]) -> Owner:
@@ -48,21 +56,11 @@ def owner_of(row: Mapping[str, Any]) -> Owner:
     return Owner(row["owner_principal"] or "", row["access_attributes"])
 
 
-def add(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
-    """Add a row; raises IntegrityError where its id is there already."""
-    connection.execute(insert(table).values(row))
-
-
 def replace(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Write a row over the one of its id, if that has the same owner; False if it has another."""
-    changed = {name: value for name, value in row.items() if name not in OWNERSHIP}
-    of_the_same = [table.c.id == row["id"], literal_column(OWNER) == row["owner_principal"]]
-    if connection.execute(update(table).where(*of_the_same).values(changed)).rowcount:
-        return True
-    if get(connection, table, row["id"]) is not None:
-        return False
-    add(connection, table, row)  # it has been removed in the meantime
-    return True
+    changed = ", ".join(f"{name} = :{name}" for name in row if name not in ("id", *OWNERSHIP))
+    statement = f'UPDATE "{table.name}" SET {changed} WHERE id = :id AND {OWNER} = :owner_principal'  # noqa: S608
+    return bool(connection.execute(text(statement), row).rowcount)
 
 
 def get(connection: Connection, table: Table, completion_id: str) -> Mapping[str, Any] | None:
@@ -112,7 +110,9 @@ def _has(connection: Connection, table: Table, name: str, value: str) -> Any:
 
 def set_metadata(connection: Connection, table: Table, completion_id: str, metadata: Mapping[str, str] | None) -> bool:
     """Change a row's metadata; False if it is gone."""
-    changed = connection.execute(update(table).where(table.c.id == completion_id).values(metadata=metadata))
+    changed = connection.execute(
+        update(table).where(table.c.id == completion_id).values(metadata=null() if metadata is None else metadata)
+    )
     return bool(changed.rowcount)
 
 

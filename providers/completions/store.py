@@ -8,8 +8,8 @@ from llama_stack.apis.common.errors import ResourceNotFoundError
 from llama_stack.core.access_control.datatypes import AccessRule
 from llama_stack.core.storage.datatypes import InferenceStoreReference
 from llama_stack.log import get_logger
-from sqlalchemy import Table
-from sqlalchemy.exc import IntegrityError
+from llama_stack.providers.utils.sqlstore.sqlstore import _SQLSTORE_BACKENDS
+from sqlalchemy import Connection, Table
 
 from providers.access.records import Access, Owner
 from providers.completions import rows
@@ -20,7 +20,8 @@ from providers.completions.requests import wants_to_be_stored
 from providers.completions.rows import Place, owner_of
 from providers.completions.settings import Settings
 from providers.completions.table import create_or_upgrade, index_by_age
-from providers.files.database import Database
+from providers.stores.database import open_database
+from providers.stores.errors import Duplicate
 
 log = get_logger(name=__name__, category="inference")
 
@@ -37,7 +38,7 @@ class CompletionsStore:
     def __init__(self, reference: InferenceStoreReference, policy: list[AccessRule]) -> None:
         self._reference = reference
         self._access = Access(policy, RECORDS)
-        self._database = Database(reference)
+        self._database = open_database(_backend(reference))
         self._table: Table
         self.settings = Settings.from_environment()
         self._patience = PATIENCE
@@ -45,11 +46,13 @@ class CompletionsStore:
 
     async def initialize(self) -> None:
         """Make the table or bring it up to date."""
-        name = self._reference.table_name
-        async with self._database.exclusive(name) as connection:
-            self._table = await connection.run_sync(create_or_upgrade, name)
-            if self.settings.days is not None:
-                await connection.run_sync(index_by_age, self._table)
+        self._table = await self._database.write(self._prepare)
+
+    def _prepare(self, connection: Connection) -> Table:
+        table = create_or_upgrade(connection, self._reference.table_name)
+        if self.settings.days is not None:
+            index_by_age(connection, table)
+        return table
 
     async def shutdown(self) -> None:
         """Close the connections."""
@@ -70,8 +73,8 @@ class CompletionsStore:
         try:
             async with asyncio.timeout(self._patience):
                 try:
-                    await self._write(rows.add, row)
-                except IntegrityError:  # the model's server has given this id before
+                    await self._database.insert(self._table.name, row)
+                except Duplicate:  # the model's server has given this id before
                     if not await self._write(rows.replace, row):
                         log.warning(f"The chat completion {completion.id} is not stored: its id is another user's.")
         except TimeoutError as error:
@@ -154,11 +157,17 @@ class CompletionsStore:
             after = Place(found[-1].created, found[-1].id)
 
     async def _read[Result](self, work: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
-        return await self._write(work, *arguments, **options)
+        return await self._database.read(lambda connection: work(connection, self._table, *arguments, **options))
 
     async def _write[Result](self, work: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
-        async with self._database.transaction(durable=True) as connection:
-            return await connection.run_sync(work, self._table, *arguments, **options)
+        return await self._database.write(lambda connection: work(connection, self._table, *arguments, **options))
+
+
+def _backend(reference: InferenceStoreReference) -> Any:
+    """The entry of the run config that the store refers to; raises ValueError if there is none."""
+    if reference.backend not in _SQLSTORE_BACKENDS:
+        raise ValueError(f"storage.stores.inference names the backend `{reference.backend}`, which is no SQL backend")
+    return _SQLSTORE_BACKENDS[reference.backend]
 
 
 def _not_found(completion_id: str) -> ResourceNotFoundError:

@@ -3,23 +3,20 @@
 Its first columns are those of llama-stack 0.3.3, which goes on with the table as it is: what is added may be NULL.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
     Connection,
-    Dialect,
     Integer,
     MetaData,
     String,
     Table,
+    func,
     inspect,
+    select,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
 UPSTREAMS_NAME = "chat_completions"
 """The table of llama-stack 0.3.3, whatever its run config says."""
@@ -29,22 +26,7 @@ OWNER = "coalesce(owner_principal, '')"
 STORED_AT = "coalesce(stored_at, created)"
 
 
-class JsonText(TypeDecorator[Any]):
-    """JSON that is given as a text, in bytes, and read as what it says."""
-
-    impl = JSON
-    cache_ok = True
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[bytes | None], str | None]:
-        """Return what makes a parameter of a text."""
-        return _decoded
-
-
-def _decoded(value: bytes | None) -> str | None:
-    return None if value is None else value.decode(errors="replace")
-
-
-def described(name: str) -> Table:
+def _described(name: str) -> Table:
     """Describe the table."""
     return Table(
         name,
@@ -52,12 +34,12 @@ def described(name: str) -> Table:
         Column("id", String, primary_key=True),
         Column("created", Integer),
         Column("model", String),
-        Column("choices", JsonText),
-        Column("input_messages", JsonText),
-        Column("access_attributes", JSON(none_as_null=True)),
+        Column("choices", JSON),
+        Column("input_messages", JSON),
+        Column("access_attributes", JSON),
         Column("owner_principal", String),
-        Column("usage", JsonText),
-        Column("metadata", JSON(none_as_null=True)),
+        Column("usage", JSON),
+        Column("metadata", JSON),
         Column("service_tier", String),
         Column("system_fingerprint", String),
         Column("stored_at", BigInteger),
@@ -66,8 +48,10 @@ def described(name: str) -> Table:
 
 def create_or_upgrade(connection: Connection, name: str) -> Table:
     """Make the table, unless the database has one of upstream's name, which then is the table; add what it lacks."""
+    if connection.dialect.name == "postgresql":  # replicas start together
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(UPSTREAMS_NAME))))
     inspector = inspect(connection)
-    table = described(UPSTREAMS_NAME if inspector.has_table(UPSTREAMS_NAME) else name)
+    table = _described(UPSTREAMS_NAME if inspector.has_table(UPSTREAMS_NAME) else name)
     if inspector.has_table(table.name):
         present = {column["name"] for column in inspector.get_columns(table.name)}
         for column in table.columns:
