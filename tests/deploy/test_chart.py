@@ -613,6 +613,9 @@ def test_what_may_be_reached_and_sent_is_one_variable_each() -> None:
         "MAX_REQUEST_BYTES": "67108864",
         "FILES_MAX_BYTES": "10737418240",
     }
+    deployment, _ = servers({"storedCompletions": {"byDefault": False, "days": 30}})
+    assert variables(deployment)["STORE_CHAT_COMPLETIONS"] == "false"
+    assert variables(deployment)["STORED_COMPLETIONS_DAYS"] == "30"
     deployment, _ = servers({"outgoing": {"refuse": ["*"]}})
     assert variables(deployment)["LLAMA_STACK_OUTGOING"] == "refuse *"
 

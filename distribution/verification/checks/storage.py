@@ -18,6 +18,7 @@ from distribution.verification.config_models import nearest
 from distribution.verification.findings import Finding, KeyPath
 from distribution.verification.resolution import Resolution, Resolved
 from distribution.verification.subject import Subject
+from providers.completions.settings import Settings, SettingsError
 
 
 def check(subject: Subject, resolution: Resolution) -> Iterator[Finding]:
@@ -28,6 +29,19 @@ def check(subject: Subject, resolution: Resolution) -> Iterator[Finding]:
     quota = subject.get("server", "quota", "kvstore")
     yield from _reference(subject, ("server", "quota", "kvstore"), quota, "kv")
     yield from _drivers(subject)
+    yield from _completions(subject)
+
+
+def _completions(subject: Subject) -> Iterator[Finding]:
+    try:
+        Settings.from_environment(subject.target.environment or {})
+    except SettingsError as error:
+        yield subject.finding(
+            "invalid-value",
+            ("storage", "stores", "inference"),
+            str(error),
+            "Correct it, or leave it out: docs/stored-completions.md says what holds then.",
+        )
 
 
 def _backends(subject: Subject) -> dict[str, str]:
