@@ -103,7 +103,7 @@ class CompletionsStore:
             if has_more := len(ids) == limit:
                 break
             ids.append(one)
-        return Page(await self._read(rows.get_all, ids), has_more)
+        return Page(await self._read(rows.get_all, ids) if ids else [], has_more)
 
     async def set_metadata(self, completion_id: str, metadata: Mapping[str, str] | None) -> Mapping[str, Any]:
         """Change what a client has noted; raises ResourceNotFoundError or AccessDeniedError."""
