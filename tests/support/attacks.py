@@ -164,6 +164,9 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
     ),
     "GET /chat/completions": listing(lambda a: {"after": a["completion_id"]}, lambda a: {"model": CHAT_MODEL}),
     "GET /chat/completions/{completion_id}": BY_ID,
+    "GET /chat/completions/{completion_id}/messages": BY_ID,
+    "POST /chat/completions/{completion_id}": fixed({"metadata": {"of": "mine"}}),
+    "DELETE /chat/completions/{completion_id}": BY_ID,
     "POST /completions": (
         Attack(lambda a, b: {"model": a["model_id"], "prompt": "hello"}),
         Attack(lambda a, b: {"model": a["model_id"], "prompt": "hello", "stream": True}),

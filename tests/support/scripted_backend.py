@@ -140,6 +140,8 @@ def _stream(body: dict[str, Any]) -> list[str]:
         {**chunk, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
         {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish_reason(delta)}]},
     ]
+    if (body.get("stream_options") or {}).get("include_usage"):
+        chunks.append({**chunk, "choices": [], "usage": _USAGE})
     return [*(json.dumps(one) for one in chunks), "[DONE]"]
 
 

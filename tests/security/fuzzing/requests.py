@@ -56,7 +56,11 @@ def _models() -> Requests:
     }
     text = {"model": MODEL, "prompt": "hi", "max_tokens": 5, "echo": False, "stop": "x", "n": 1}
     return {
-        "POST /v1/chat/completions": [chat, {**chat, "stream": True, "stream_options": {"include_usage": True}}],
+        "POST /v1/chat/completions": [
+            {**chat, "store": True, "metadata": {"a": "b"}},
+            {**chat, "stream": True, "stream_options": {"include_usage": True}},
+        ],
+        "POST /v1/chat/completions/{completion_id}": [{"metadata": {"a": "b"}}],
         "POST /v1/completions": [text, {**text, "stream": True}],
         "POST /v1/embeddings": [{"model": EMBEDDING, "input": ["hi"], "encoding_format": "float", "user": "u"}],
     }
