@@ -1,6 +1,9 @@
 """What is stored is there, in order, for its owner, and changes as its owner wants it."""
 
+import asyncio
 import logging
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from llama_stack.core.request_headers import RequestProviderDataContext
 
 from providers.completions import CompletionsStore
 from providers.completions.pages import as_completion
+from providers.completions.store import LITTLE_PATIENCE, PATIENCE
 from tests.unit.providers.completions.conftest import ALICE, BOB, RITA, Place, add, completion, listed
 
 TEAMS_READ = [
@@ -193,3 +197,27 @@ def test_a_completion_that_the_table_does_not_take_is_lost_alone_and_said_withou
     place.run(work)
     assert "A chat completion could not be stored: " in caplog.text
     assert "what was said" not in caplog.text
+
+
+def test_a_database_that_hangs_holds_answers_up_for_a_while_and_then_for_less(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float | None] = []
+
+    def timeout(seconds: float | None) -> asyncio.Timeout:
+        waited.append(seconds)
+        return asyncio.Timeout(asyncio.get_running_loop().time() + 0.1 if len(waited) <= 2 else None)
+
+    async def work(store: CompletionsStore) -> None:
+        with closing(sqlite3.connect(place.path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            await add(store, None, completion("c-1"), completion("c-2"))
+            assert "cannot be stored: 2 are lost" in str(store.losses.told())
+            other.execute("ROLLBACK")
+        await add(store, None, completion("c-3"), completion("c-4"))
+        assert waited == [PATIENCE, LITTLE_PATIENCE, LITTLE_PATIENCE, PATIENCE]
+        assert {"c-3", "c-4"} <= set((await listed(store))[0])
+        assert str(store.losses.told()).startswith("2 chat completions could not be stored")
+
+    monkeypatch.setattr("providers.completions.store.asyncio.timeout", timeout)
+    place.run(work)
