@@ -15,6 +15,7 @@ from fastapi import Body, Depends, Query, Request
 from llama_stack.apis.inference import OpenAIChatCompletionRequestWithExtraBody
 from llama_stack.apis.version import LLAMA_STACK_API_V1
 from llama_stack.schema_utils import webmethod
+from openai import BaseModel as OpenAIModel
 from pydantic_core import to_json
 
 from providers.completions.assembly import Assembly
@@ -25,7 +26,7 @@ from providers.completions.store import CompletionsStore
 
 MOST_HELD = 16
 """How many chunks after the last text wait until the completion is stored: the end of it, and what it took."""
-_METADATA = re.compile(r"metadata\[(.*)\]")
+_METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 
 Limit = Annotated[int, Query(ge=1, le=100)]
 Order = Literal["asc", "desc"]
@@ -155,8 +156,9 @@ class CompletionRoutes:
         metadata: Annotated[dict[str, str] | None, Depends(_metadata_filter)] = None,
     ) -> Any:
         """List stored chat completions, those that follow the one that ``after`` names."""
+        wanted = checked_metadata(metadata) or {}
         page = await self._store.page(
-            after=after, limit=limit, newest_first=order == "desc", model=model, metadata=metadata or {}
+            after=after, limit=limit, newest_first=order == "desc", model=model, metadata=wanted
         )
         return as_list([as_completion(row) for row in page.rows], page.has_more)
 
@@ -206,6 +208,10 @@ def _json(value: Any) -> bytes:
 
 
 def _plain(answer: Any) -> dict[str, Any]:
-    """What a model's server has said, as its provider's object holds it."""
-    said: dict[str, Any] = answer.model_dump(exclude_unset=True, warnings=False)
+    """What a model's server has said, as its provider's object holds it.
+
+    Others than OpenAI's have what is always the same, such as the role, as defaults.
+    """
+    left_out = {"exclude_unset": True} if isinstance(answer, OpenAIModel) else {"exclude_none": True}
+    said: dict[str, Any] = answer.model_dump(**left_out, warnings=False)
     return said

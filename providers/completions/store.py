@@ -1,7 +1,9 @@
 """The store of chat completions, in the place of llama-stack's InferenceStore."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from llama_stack.apis.common.errors import ResourceNotFoundError
@@ -28,7 +30,9 @@ log = get_logger(name=__name__, category="inference")
 RECORDS = "sql_record::chat_completions"
 """What rules of access call them, whatever the table's name."""
 PATIENCE, LITTLE_PATIENCE = 10.0, 0.5
-"""How many seconds an answer waits for the database; the second once it has not answered in time."""
+"""How many seconds an answer waits for the database; the second where it has failed a short while ago."""
+IMPATIENT = 30.0
+"""Seconds."""
 ROWS_A_READ = 128
 
 
@@ -41,7 +45,7 @@ class CompletionsStore:
         self._database = open_database(_backend(reference))
         self._table: Table
         self.settings = Settings.from_environment()
-        self._patience = PATIENCE
+        self._impatient_until = 0.0
         self.losses = Losses()
 
     async def initialize(self) -> None:
@@ -69,21 +73,21 @@ class CompletionsStore:
         written over. What the database does not take is lost, and the log and the health say so: the answer is given
         all the same.
         """
-        row = rows.row_of(completion, self._access.owner())
+        impatient = time.monotonic() < self._impatient_until
         try:
-            async with asyncio.timeout(self._patience):
+            row = rows.row_of(completion, self._access.owner())
+            async with asyncio.timeout(LITTLE_PATIENCE if impatient else PATIENCE):
                 try:
                     await self._database.insert(self._table.name, row)
                 except Duplicate:  # the model's server has given this id before
                     if not await self._write(rows.replace, row):
                         log.warning(f"The chat completion {completion.id} is not stored: its id is another user's.")
-        except TimeoutError as error:
-            self._patience = LITTLE_PATIENCE
-            self.losses.add(error)
         except Exception as error:
+            if not impatient:
+                self._impatient_until = time.monotonic() + IMPATIENT
             self.losses.add(error)
         else:
-            self._patience = PATIENCE
+            self._impatient_until = 0.0
             self.losses.end()
 
     async def get(self, completion_id: str) -> Mapping[str, Any]:
@@ -99,10 +103,11 @@ class CompletionsStore:
         """Return up to ``limit`` rows, those that follow ``after``; raises ValueError if that is none of the user's."""
         ids: list[str] = []
         has_more = False
-        async for one in self._walk(await self._place(after), newest_first, model, metadata):
-            if has_more := len(ids) == limit:
-                break
-            ids.append(one)
+        async with aclosing(self._walk(await self._place(after), newest_first, model, metadata)) as found:
+            async for one in found:
+                if has_more := len(ids) == limit:
+                    break
+                ids.append(one)
         return Page(await self._read(rows.get_all, ids) if ids else [], has_more)
 
     async def set_metadata(self, completion_id: str, metadata: Mapping[str, str] | None) -> Mapping[str, Any]:
@@ -137,7 +142,7 @@ class CompletionsStore:
 
     async def _walk(
         self, after: Place | None, newest_first: bool, model: str | None, metadata: Mapping[str, str]
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         only_of = self._access.only_of()
         while True:
             found = await self._read(

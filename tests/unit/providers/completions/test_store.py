@@ -215,7 +215,7 @@ def test_a_database_that_hangs_holds_answers_up_for_a_while_and_then_for_less(
             assert "cannot be stored: 2 are lost" in str(store.losses.told())
             other.execute("ROLLBACK")
         await add(store, None, completion("c-3"), completion("c-4"))
-        assert waited == [PATIENCE, LITTLE_PATIENCE, LITTLE_PATIENCE, PATIENCE]
+        assert waited == [PATIENCE, LITTLE_PATIENCE, LITTLE_PATIENCE, PATIENCE]  # it has answered the third
         assert {"c-3", "c-4"} <= set((await listed(store))[0])
         assert str(store.losses.told()).startswith("2 chat completions could not be stored")
 
