@@ -12,11 +12,11 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    func,
     inspect,
-    select,
     text,
 )
+
+from providers.stores.tables import exclude_others
 
 UPSTREAMS_NAME = "chat_completions"
 """The table of llama-stack 0.3.3, whatever its run config says."""
@@ -48,8 +48,7 @@ def _described(name: str) -> Table:
 
 def create_or_upgrade(connection: Connection, name: str) -> Table:
     """Make the table, unless the database has one of upstream's name, which then is the table; add what it lacks."""
-    if connection.dialect.name == "postgresql":  # replicas start together
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(UPSTREAMS_NAME))))
+    exclude_others(connection, UPSTREAMS_NAME)
     inspector = inspect(connection)
     table = _described(UPSTREAMS_NAME if inspector.has_table(UPSTREAMS_NAME) else name)
     if inspector.has_table(table.name):
