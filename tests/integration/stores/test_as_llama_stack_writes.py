@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 from llama_stack.core.storage.datatypes import PostgresKVStoreConfig, PostgresSqlStoreConfig, SqliteKVStoreConfig
-from llama_stack.providers.utils.kvstore.postgres import PostgresKVStoreImpl
-from llama_stack.providers.utils.kvstore.sqlite import SqliteKVStoreImpl
+from llama_stack.providers.utils.kvstore.postgres.postgres import PostgresKVStoreImpl
+from llama_stack.providers.utils.kvstore.sqlite.sqlite import SqliteKVStoreImpl
 from llama_stack.providers.utils.sqlstore.api import ColumnDefinition, ColumnType
 from llama_stack.providers.utils.sqlstore.sqlalchemy_sqlstore import SqlAlchemySqlStoreImpl
 from sqlalchemy.exc import IntegrityError
@@ -21,7 +21,7 @@ from providers.stores.key_values import open_key_values
 from providers.stores.rows import Rows
 
 KeyValueConfig = SqliteKVStoreConfig | PostgresKVStoreConfig
-SCHEMA = {
+SCHEMA: dict[str, ColumnType | ColumnDefinition] = {
     "id": ColumnDefinition(type=ColumnType.STRING, primary_key=True),
     "created": ColumnType.INTEGER,
     "text": ColumnDefinition(type=ColumnType.TEXT, nullable=False),
@@ -43,6 +43,26 @@ ROWS: list[dict[str, Any]] = [
     {"id": "none", "created": 1, "text": "", "score": None, "is_done": None, "at": None, "document": None},
 ]
 VALUES = {"a:1": '{"ü": 1}', "a:2": "two", "b:1": "it's %s", "a": "", "a;": ";"}
+
+
+QUESTIONS: list[Callable[[Any], Coroutine[Any, Any, Any]]] = [
+    lambda store: store.fetch_all("things", {"text": "1"}, order_by=[("created", "asc")]),
+    lambda store: store.fetch_all("things", {"created": {">=": 7}}, order_by=[("id", "desc")]),
+    lambda store: store.fetch_all("things", where_sql="created < 2", order_by=[("created", "asc")]),
+    lambda store: store.fetch_all("things", limit=3, order_by=[("created", "desc")]),
+    lambda store: store.fetch_all("things", {"text": "0"}, limit=2, order_by=[("created", "desc")], cursor=("id", "6")),
+    lambda store: store.fetch_all("things", order_by=[("created", "asc")], cursor=("id", "7")),
+    lambda store: store.fetch_one("things", {"id": "3"}),
+    lambda store: store.fetch_one("things", {"id": "absent"}),
+    lambda store: store.fetch_all("things", order_by=[("created", "asc")], cursor=("id", "absent")),
+    lambda store: store.fetch_all("things", order_by=[("absent", "asc")]),
+    lambda store: store.fetch_all("things", order_by=[("id", "up")]),
+    lambda store: store.fetch_all("things", cursor=("id", "1")),
+    lambda store: store.fetch_all("things", {"created": {"~": 1}}),
+    lambda store: store.update("things", {"text": "x"}, {}),
+    lambda store: store.delete("things", {}),
+    lambda store: store.create_table("nothing", {}),
+]
 
 
 @pytest.fixture
@@ -162,27 +182,7 @@ def test_queries(config: Any) -> None:
         await ours.insert("things", rows)
         answers = []
         for store in (ours, other):
-            questions: list[Callable[[], Coroutine[Any, Any, Any]]] = [
-                lambda store=store: store.fetch_all("things", {"text": "1"}, order_by=[("created", "asc")]),
-                lambda store=store: store.fetch_all("things", {"created": {">=": 7}}, order_by=[("id", "desc")]),
-                lambda store=store: store.fetch_all("things", where_sql="created < 2", order_by=[("created", "asc")]),
-                lambda store=store: store.fetch_all("things", limit=3, order_by=[("created", "desc")]),
-                lambda store=store: store.fetch_all(
-                    "things", {"text": "0"}, limit=2, order_by=[("created", "desc")], cursor=("id", "6")
-                ),
-                lambda store=store: store.fetch_all("things", order_by=[("created", "asc")], cursor=("id", "7")),
-                lambda store=store: store.fetch_one("things", {"id": "3"}),
-                lambda store=store: store.fetch_one("things", {"id": "absent"}),
-                lambda store=store: store.fetch_all("things", order_by=[("created", "asc")], cursor=("id", "absent")),
-                lambda store=store: store.fetch_all("things", order_by=[("absent", "asc")]),
-                lambda store=store: store.fetch_all("things", order_by=[("id", "up")]),
-                lambda store=store: store.fetch_all("things", cursor=("id", "1")),
-                lambda store=store: store.fetch_all("things", {"created": {"~": 1}}),
-                lambda store=store: store.update("things", {"text": "x"}, {}),
-                lambda store=store: store.delete("things", {}),
-                lambda store=store: store.create_table("nothing", {}),
-            ]
-            answers.append([await _answer(question()) for question in questions])
+            answers.append([await _answer(question(store)) for question in QUESTIONS])
         await ours.database.close()
         return answers
 
@@ -234,4 +234,4 @@ def _definition(config: Any, table: str) -> str:
     if hasattr(config, "db_path"):
         return str(_raw(config, f"SELECT sql FROM sqlite_master WHERE name = '{table}'"))  # noqa: S608
     columns = f"FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
-    return str(_raw(config, f"SELECT column_name, data_type, is_nullable, column_default {columns}"))  # noqa: S608
+    return str(_raw(config, f"SELECT column_name, data_type, is_nullable, column_default {columns}"))
