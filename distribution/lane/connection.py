@@ -60,10 +60,10 @@ class Answer:
                 raise ServiceBroke(f"answers with more than {most_bytes} bytes")
         return b"".join(parts)
 
-    def abandon(self, failure: Exception | None = None) -> None:
-        """Hang up, upon which the service can stop; whoever waits for the answer gets `failure`."""
-        if not self.is_complete:
-            self._connection.fail(failure or ServiceBroke("was hung up on"))
+    def abandon(self) -> None:
+        """Hang up if the answer is not complete, upon which the service can stop."""
+        if not self.is_complete and self._failure is None:
+            self._connection.fail(ServiceBroke("was hung up on"))
 
     def add(self, part: bytes) -> int:
         """Take in a part of the body; returns how many bytes lie here."""

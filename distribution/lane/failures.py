@@ -33,10 +33,6 @@ class ServiceBroke(ServiceFailure):
         """Whether the connection ended with nothing of an answer seen."""
 
 
-class ClientGone(Exception):
-    """Whoever asked has left."""
-
-
 class Refusal(Exception):
     """An error that the service has answered, passed on with its status, its message, and when to try again."""
 

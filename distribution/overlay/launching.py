@@ -24,6 +24,7 @@ def create_app(original: Any) -> Any:
         with gate.starting():
             from llama_stack.apis.datatypes import Api
 
+            from distribution import lane
             from distribution.overlay.answers import answer_errors
             from distribution.overlay.authentication import switch_off_routes
             from providers.files.routes import install
@@ -32,6 +33,7 @@ def create_app(original: Any) -> Any:
             answer_errors(app)
             switch_off_routes(app, app.stack.run_config.server.auth)
             install(app, app.stack.impls.get(Api.files))
+            lane.install(app, app.stack.impls.get(Api.inference))
             return app
 
     return create_app

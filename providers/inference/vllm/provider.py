@@ -19,6 +19,7 @@ from llama_stack.providers.utils.inference.openai_mixin import OpenAIMixin
 from openai import AsyncOpenAI, BadRequestError
 from pydantic import PrivateAttr
 
+from providers.inference.destination import Destination
 from providers.inference.vllm.clients import Clients
 from providers.inference.vllm.config import VLLMConfig
 from providers.inference.vllm.errors import VLLMError, vllm_errors
@@ -54,6 +55,12 @@ class VLLMProvider(VLLMInferenceAdapter):
             status = f"{error.status_code}: " if isinstance(error, VLLMError) else ""
             return HealthResponse(status=HealthStatus.ERROR, message=f"{status}{error}")
         return HealthResponse(status=HealthStatus.OK)
+
+    def destination(self) -> Destination:
+        """Return where vLLM is, with the API token of the request if it brings one."""
+        token = self._get_api_key_from_config_or_provider_data()
+        headers = (("authorization", f"Bearer {token}"),) if token else ()
+        return Destination("vLLM", self.get_base_url(), headers, self._clients.trust, self.config.max_tokens)
 
     @property
     def client(self) -> AsyncOpenAI:

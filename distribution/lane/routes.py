@@ -1,0 +1,164 @@
+"""Where the lane begins: in front of upstream's generated routes, which take what it does not know."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from distribution.lane.answers import AnswerReader, ChatAnswer, EmbeddingsAnswer
+from distribution.lane.backend import Patience
+from distribution.lane.destinations import Service, Services
+from distribution.lane.exchange import Exchange
+from distribution.lane.failures import Refusal, ServiceFailure
+from distribution.lane.requests import ChatRequest, CompletionRequest, EmbeddingsRequest, Reader
+from providers import request_facts
+from providers.request_facts import RequestFacts
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+PROVIDER_DATA = b"x-llamastack-provider-data"
+REPLAYED = "LLAMA_STACK_TEST_INFERENCE_MODE"
+"""Upstream's variable for answers that were recorded, which only its own way knows."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is asked for on one of upstream's routes."""
+
+    method: str
+    """The method of upstream's API that the route is made from."""
+    path: str
+    """Where a service of OpenAI's protocol has it."""
+    request: Reader[Any]
+    answer: AnswerReader[Any]
+    model_type: str
+    is_stored: bool = False
+
+
+KINDS = (
+    Kind(
+        "openai_chat_completion",
+        "/chat/completions",
+        Reader(ChatRequest),
+        AnswerReader(ChatAnswer),
+        "llm",
+        is_stored=True,
+    ),
+    Kind("openai_completion", "/completions", Reader(CompletionRequest), AnswerReader(ChatAnswer), "llm"),
+    Kind("openai_embeddings", "/embeddings", Reader(EmbeddingsRequest), AnswerReader(EmbeddingsAnswer), "embedding"),
+)
+
+
+def install(app: "FastAPI", router: Any) -> None:
+    """Open the lane of an application; `router` is upstream's of the inference API, or None where there is none."""
+    from fastapi.routing import APIRoute
+    from llama_stack.core.routers.inference import InferenceRouter
+    from starlette.routing import Route
+
+    if not isinstance(router, InferenceRouter):
+        return
+    lanes = []
+    for kind in KINDS:
+        for route in [one for one in app.routes if isinstance(one, APIRoute) and one.endpoint.__name__ == kind.method]:
+            lane = Lane(kind, router, route.handle)
+            lanes.append(lane)
+            app.router.routes.insert(0, Route(route.path, lane, methods=["POST"], include_in_schema=False))
+    _open_while_serving(app, lanes)
+
+
+def _open_while_serving(app: "FastAPI", lanes: "list[Lane]") -> None:
+    serve = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: "FastAPI") -> AsyncGenerator[Any]:
+        services = Services(Patience())
+        for lane in lanes:
+            lane.services = services
+        try:
+            async with serve(app) as state:
+                yield state
+        finally:
+            services.close()
+
+    app.router.lifespan_context = lifespan
+
+
+class Lane:
+    """ASGI application: one of upstream's routes, or the part of its requests that the lane knows."""
+
+    services: Services
+
+    def __init__(self, kind: Kind, router: Any, upstream: "ASGIApp") -> None:
+        self._kind, self._router, self._upstream = kind, router, upstream
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Serve one request."""
+        from starlette.exceptions import HTTPException
+
+        content = await _content(receive)
+        if content is None:
+            return
+        with _context_of(scope):
+            body = self._kind.request.read(content)
+            found = None if body is None else await self._find(body.request.model)
+            if body is not None and found is not None:
+                service, model = found
+                facts = request_facts.current.get() or RequestFacts("")
+                facts.model = body.request.model
+                exchange = Exchange(body, service, model, self._store(body.request), facts)
+                try:
+                    await exchange.serve(self._kind.path, self._kind.answer, receive, send)
+                except Refusal as refusal:
+                    raise HTTPException(refusal.status_code, str(refusal), refusal.headers) from refusal
+                except ServiceFailure as failure:
+                    raise HTTPException(failure.status_code, f"{service.place} {failure}") from failure
+                return
+        await self._upstream(scope, _again(content, receive), send)
+
+    async def _find(self, model: str) -> tuple[Service, str] | None:
+        """Return where a model is served and what it is called there; None where upstream has to say what is wrong."""
+        try:
+            provider, name = await self._router._get_model_provider(model, self._kind.model_type)
+            service = self.services.of(provider)
+        except Exception:
+            return None
+        return None if service is None else (service, name)
+
+    def _store(self, request: Any) -> Any:
+        return self._router.store if self._kind.is_stored and request.store is not False else None
+
+
+async def _content(receive: "Receive") -> bytes | None:
+    """Return the body of a request, or None where its client has gone."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _context_of(scope: "Scope") -> Any:
+    """Return the context of a request as upstream's routes make it: who asks, and with which keys."""
+    from llama_stack.core import request_headers
+
+    headers = {name.decode(): value.decode() for name, value in scope["headers"] if name == PROVIDER_DATA}
+    return request_headers.request_provider_data_context(headers, request_headers.user_from_scope(scope))
+
+
+def _again(content: bytes, receive: "Receive") -> "Receive":
+    """Return a `receive` that begins with the body that has been received."""
+    given = False
+
+    async def receive_again() -> "Message":
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return receive_again
