@@ -51,7 +51,7 @@ class AnswerReader[Kind: (ChatAnswer, EmbeddingsAnswer)]:
     """Reads the answers of one route."""
 
     def __init__(self, kind: type[Kind]) -> None:
-        self._decoder = msgspec.json.Decoder(kind)
+        self._decoder: msgspec.json.Decoder[Kind] = msgspec.json.Decoder(kind)
 
     def read(self, body: bytes) -> Kind:
         """Return what an answer says; raises ServiceBroke if it is none."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from math import inf
+from typing import cast
 
 import httptools
 
@@ -154,8 +155,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""

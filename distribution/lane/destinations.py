@@ -1,12 +1,11 @@
 """Which provider a model is of, for those who may use it, and where its service is."""
 
-import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from distribution.lane.backend import Backend, Patience
-from providers.inference.destination import Destination
+from providers.inference.destination import Destination, tls_context
 
 MOST_KEYS = 1000
 """How many API keys of users' own a provider's destinations are kept for."""
@@ -16,6 +15,10 @@ class Service:
     """A destination as the lane sends to it: the heads of its requests, and its connections."""
 
     def __init__(self, destination: Destination, backend: Backend) -> None:
+        """Raises ValueError for a header that would be more than one."""
+        words = [word for header in destination.headers for word in header]
+        if not all(word.isascii() and word.isprintable() for word in words):
+            raise ValueError("an API key has characters that no header may have")
         parts = urlsplit(destination.url)
         self.destination = destination
         self.backend = backend
@@ -100,19 +103,9 @@ def _destination(provider: Any) -> Destination:
         return described
     client = provider.client
     headers = {**client.auth_headers, "OpenAI-Organization": client.organization, "OpenAI-Project": client.project}
-    return Destination(
-        name=provider.__provider_spec__.provider_type,
-        url=str(client.base_url).rstrip("/"),
-        headers=tuple((name, value) for name, value in headers.items() if value),
-        tls=_default_trust(),
-    )
-
-
-def _default_trust() -> Any:
-    """Return what OpenAI's client trusts: the certificates of certifi, or of SSL_CERT_FILE."""
-    import httpx
-
-    return httpx.create_ssl_context()
+    url = str(client.base_url).rstrip("/")
+    given = tuple((name.lower(), value) for name, value in headers.items() if value)
+    return Destination(provider.__provider_spec__.provider_type, url, given, tls_context(url))
 
 
 def _has_proxy(url: str) -> bool:

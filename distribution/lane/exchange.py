@@ -15,7 +15,7 @@ from distribution.lane.failures import Refusal, ServiceBroke, ServiceFailure
 from distribution.lane.requests import Body, ChatRequest, Request
 from distribution.lane.streams import Assembled
 from distribution.lane.watching import ClientWatch
-from providers.completions import StoredCompletion
+from providers.completions.record import StoredCompletion
 from providers.error_body import error_body
 from providers.request_facts import RequestFacts
 
@@ -86,8 +86,7 @@ class Exchange:
             await self._keep(assembled, assembled.choices(), assembled.usage_text)
 
     async def _keep(self, answer: ChatAnswer | Assembled, choices: bytes, usage: bytes | None) -> None:
-        request = self._request
-        assert isinstance(request, ChatRequest)
+        request: ChatRequest = self._body.request
         await self._store.add(
             StoredCompletion(
                 id=answer.id,

@@ -137,7 +137,7 @@ class ChatRequest(Request):
     metadata: dict[str, str] | None = None
 
     def is_known(self) -> bool:
-        """Whether there are messages, texts in their parts, tools to choose from, and a schema where one is promised."""
+        """Whether there are messages, texts in their parts, tools to choose from, a schema where one is promised."""
         return (
             bool(self.messages)
             and all(_has_texts(message.content) for message in self.messages)
@@ -157,10 +157,14 @@ class ChatRequest(Request):
         return self.max_tokens is not None or self.max_completion_tokens is not None
 
 
+Texts = str | list[str | int | list[int]]
+"""A text, several, or the same in tokens."""
+
+
 class CompletionRequest(Request):
     """A request to complete a text."""
 
-    prompt: str | list[str] | list[int] | list[list[int]] | None = None
+    prompt: Texts | None = None
     best_of: int | None = None
     echo: bool | None = None
     frequency_penalty: float | None = None
@@ -178,19 +182,19 @@ class CompletionRequest(Request):
 
     def is_known(self) -> bool:
         """Whether there is a prompt."""
-        return self.prompt is not None
+        return _are_texts(self.prompt)
 
 
 class EmbeddingsRequest(Request):
     """A request for embeddings."""
 
-    input: str | list[str] | list[int] | list[list[int]] | None = None
+    input: Texts | None = None
     encoding_format: str | None = None
     dimensions: int | None = None
 
     def is_known(self) -> bool:
         """Whether there is an input."""
-        return self.input is not None
+        return _are_texts(self.input)
 
 
 class Body[Kind: Request]:
@@ -206,7 +210,8 @@ class Body[Kind: Request]:
         fields["model"] = model
         for name in self.request.dropped():
             fields.pop(name, None)
-        return msgspec.json.encode(fields | added if added else fields)
+        fields.update(added or {})
+        return msgspec.json.encode(fields)
 
     def raw(self, name: str) -> bytes:
         """Return the JSON text of a field that is there."""
@@ -240,3 +245,8 @@ def _has_texts(content: Content | None) -> bool:
 
 def _lacks_schema(wanted: ResponseFormat) -> bool:
     return wanted.type == "json_schema" and wanted.json_schema is None
+
+
+def _are_texts(given: Texts | None) -> bool:
+    """Whether it is a text, or several of one kind."""
+    return isinstance(given, str) or (given is not None and len({type(one) for one in given}) == 1)

@@ -147,7 +147,8 @@ def _context_of(scope: "Scope") -> Any:
     from llama_stack.core import request_headers
 
     headers = {name.decode(): value.decode() for name, value in scope["headers"] if name == PROVIDER_DATA}
-    return request_headers.request_provider_data_context(headers, request_headers.user_from_scope(scope))
+    user: Any = request_headers.user_from_scope(dict(scope))
+    return request_headers.request_provider_data_context(headers, user)
 
 
 def _again(content: bytes, receive: "Receive") -> "Receive":

@@ -1,7 +1,7 @@
 """Somebody who waits for an answer may leave; then nobody needs it."""
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 if TYPE_CHECKING:
     from starlette.types import Receive
@@ -20,9 +20,7 @@ class ClientWatch:
 
     def __enter__(self) -> Self:
         """Begin; the body of the request has been received."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
+        self._task = cast("asyncio.Task[object]", asyncio.current_task())
         self._begin = asyncio.get_running_loop().call_later(SECONDS_BEFORE, self._watch)
         return self
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from distribution.overlay.declaration import change
 from distribution.verification.masking import shown
+from providers.error_body import SERVER_ERROR, error_body
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from starlette.types import Send
 
 SERVER = "llama_stack.core.server.server"
-SERVER_ERROR = 500
 WITHOUT_BODY = (204, 304)
 # What upstream raises as a plain ValueError, as for any mistake in a request.
 NOT_FOUND = re.compile(
@@ -23,11 +23,8 @@ NOT_FOUND = re.compile(
     r"|Vector_store)"
     r"\b.* not (found|served)\b|Provided step_id .* could not be found"
 )
-# OpenAI's words; every other mistake of a client is an invalid request.
 MOST_ERRORS = 20
 """How many mistakes of a request an answer names."""
-
-ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 @change(
@@ -109,7 +106,7 @@ def sse_generator(original: Any) -> Any:
                     raise
                 server.logger.error("A stream failed", exc_info=error)
                 translated = server.translate_exception(error)
-                yield server.create_sse_event(error_body(_status(translated), _detail(translated), _code(error)))
+                yield server.create_sse_event(body_of(_status(translated), _detail(translated), _code(error)))
 
     return sse_generator
 
@@ -169,7 +166,7 @@ def answer_errors(app: "FastAPI") -> None:
         headers = getattr(translated, "headers", None)
         if status in WITHOUT_BODY:
             return Response(status_code=status, headers=headers)
-        body = error_body(status, detail, _code(error))
+        body = body_of(status, detail, _code(error))
         if isinstance(error, HTTPException):
             body["detail"] = detail
         else:
@@ -187,20 +184,16 @@ def _the_first(errors: Sequence[Any]) -> list[Any]:
     return told if more <= 0 else [*told, {"loc": (), "msg": f"{more} more", "type": "more"}]
 
 
-def error_body(status: int, detail: Any, code: str | None = None) -> dict[str, Any]:
-    """Return an error as OpenAI's API describes it, with the status as its code where it has none of its own."""
-    errors = detail.get("errors") if isinstance(detail, dict) else None
-    places = [_place(error) for error in errors or []]
-    if errors:
-        message = "; ".join(
-            f"{place}: {error['msg']}" if place else str(error["msg"])
-            for place, error in zip(places, errors, strict=True)
-        )
-    else:
-        message = str(detail)
-    kind = "server_error" if status >= SERVER_ERROR else ERROR_TYPES.get(status, "invalid_request_error")
-    param = next(iter(places), None) or None
-    return {"error": {"message": message, "type": kind, "param": param, "code": code or status}}
+def body_of(status: int, detail: Any, code: str | None = None) -> dict[str, Any]:
+    """Return an error as OpenAI's API describes it; of several mistakes all are said, and the first has a place."""
+    errors = (detail.get("errors") if isinstance(detail, dict) else None) or []
+    places = [_place(error) for error in errors]
+    told = (
+        f"{place}: {error['msg']}" if place else str(error["msg"]) for place, error in zip(places, errors, strict=True)
+    )
+    return error_body(
+        status, "; ".join(told) if errors else str(detail), param=next(iter(places), None) or None, code=code
+    )
 
 
 def _place(error: dict[str, Any]) -> str:

@@ -94,6 +94,6 @@ def _relative(name: bytes, value: bytes) -> tuple[bytes, bytes]:
 async def _refuse(name: str, scope: "Scope", receive: "Receive", send: "Send") -> None:
     from starlette.responses import JSONResponse
 
-    from distribution.overlay.answers import error_body
+    from providers.error_body import error_body
 
     await JSONResponse(error_body(400, f"The header {name} is not UTF-8."), status_code=400)(scope, receive, send)

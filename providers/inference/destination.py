@@ -3,6 +3,8 @@
 import ssl
 from dataclasses import dataclass
 
+import httpx
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -21,3 +23,13 @@ class Destination:
 
     Less, where the context of the model has no room for it.
     """
+
+
+def tls_context(url: str, verify: ssl.SSLContext | bool = True) -> ssl.SSLContext | None:
+    """Return what OpenAI's client trusts of the service at a URL; None where that is not behind https.
+
+    `verify` true means the certificates of certifi, or of SSL_CERT_FILE; false means whoever answers.
+    """
+    if isinstance(verify, ssl.SSLContext) or not url.lower().startswith("https:"):
+        return verify if isinstance(verify, ssl.SSLContext) else None
+    return httpx.create_ssl_context(verify)

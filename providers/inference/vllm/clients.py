@@ -6,6 +6,8 @@ from weakref import WeakKeyDictionary
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
+from providers.inference.destination import tls_context
+
 
 class Clients:
     """One client for each event loop that asks for one, since its connections belong to that loop."""
@@ -14,6 +16,8 @@ class Clients:
         self._base_url = base_url
         self._api_key = api_key
         self._verify = ssl.create_default_context(cafile=tls_verify) if isinstance(tls_verify, str) else tls_verify
+        self.trust = tls_context(base_url, self._verify)
+        """How vLLM is trusted where it is behind https."""
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
 
     def new(self) -> AsyncOpenAI:
