@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from distribution.lane.connection import Answer, Connection
 from distribution.lane.failures import ServiceBroke, ServiceUnreachable
+from distribution.upstream.settings import BACKEND_ANSWER_SECONDS, BACKEND_CONNECT_SECONDS, BACKEND_SILENCE_SECONDS
 
 PAUSES = (0.1, 0.5)
 """Seconds between the tries to connect."""
@@ -18,11 +19,16 @@ SWEEP_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a service may take; in seconds."""
+    """How long a service may take, in seconds: to connect, to begin its answer, to go on with it."""
 
-    connect: float = 5.0
-    first_byte: float = 600.0
-    between_parts: float = 120.0
+    connect: float
+    first_byte: float
+    between_parts: float
+
+
+def patience() -> Patience:
+    """Return what the variables say."""
+    return Patience(BACKEND_CONNECT_SECONDS.of(), BACKEND_ANSWER_SECONDS.of(), BACKEND_SILENCE_SECONDS.of())
 
 
 class Backend:

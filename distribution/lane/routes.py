@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from distribution.lane.answers import AnswerReader, ChatAnswer, EmbeddingsAnswer
-from distribution.lane.backend import Patience
+from distribution.lane.backend import patience
 from distribution.lane.destinations import Service, Services
 from distribution.lane.exchange import Exchange
 from distribution.lane.failures import Refusal, ServiceFailure
@@ -73,7 +73,7 @@ def _open_while_serving(app: "FastAPI", lanes: "list[Lane]") -> None:
 
     @asynccontextmanager
     async def lifespan(app: "FastAPI") -> AsyncGenerator[Any]:
-        services = Services(Patience())
+        services = Services(patience())
         for lane in lanes:
             lane.services = services
         try:

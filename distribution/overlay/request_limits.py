@@ -1,13 +1,12 @@
 """What a request may bring: the size of its body, how deep its JSON goes, and text that can be stored and logged."""
 
-import os
 import re
 from itertools import accumulate
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from distribution.overlay.declaration import change
-from distribution.upstream.request_limits import DEFAULT_MAX_REQUEST_BYTES, MAX_REQUEST_BYTES
+from distribution.upstream.settings import MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,7 +47,7 @@ def create_app(original: Any) -> Any:
 
         app = original()
         # The innermost of all: who is not let in has nothing read.
-        app.user_middleware.append(Middleware(RequestLimits, max_bytes=max_request_bytes(), uploads=_uploads(app)))
+        app.user_middleware.append(Middleware(RequestLimits, max_bytes=MAX_REQUEST_BYTES.of(), uploads=_uploads(app)))
         return app
 
     return create_app
@@ -82,11 +81,6 @@ def _not_storable(error: BaseException) -> str:
         if isinstance(state, str) and state.startswith(SQL_DATA_EXCEPTION):
             return str(one).partition("\n")[0]
     return ""
-
-
-def max_request_bytes() -> int:
-    """Return the size above which a body is refused; verification has looked at the variable."""
-    return int(os.environ.get(MAX_REQUEST_BYTES) or DEFAULT_MAX_REQUEST_BYTES)
 
 
 def _uploads(app: Any) -> frozenset[str]:
@@ -165,8 +159,8 @@ class RequestLimits:
     def _too_large(self) -> Exception:
         return _refusal(
             413,
-            f"The body is larger than {self._max_bytes} bytes. {MAX_REQUEST_BYTES} sets how large it may be; what is "
-            "larger can be uploaded as a file.",
+            f"The body is larger than {self._max_bytes} bytes. {MAX_REQUEST_BYTES.variable} sets how large it may be; "
+            "what is larger can be uploaded as a file.",
         )
 
 

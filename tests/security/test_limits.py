@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from distribution.overlay.request_limits import MAX_CONTAINERS, MAX_DEPTH
-from distribution.upstream.request_limits import DEFAULT_MAX_REQUEST_BYTES
+from distribution.upstream.settings import MAX_REQUEST_BYTES
 from tests.security.conftest import Served
 
 pytestmark = pytest.mark.advisory("requests-without-limits")
@@ -42,7 +42,7 @@ def store(served: Served, provider: str, **more: Any) -> Any:
 
 
 def test_a_length_that_is_too_large_is_refused_before_the_body_comes(served: Served) -> None:
-    answer = exchange(served, f"POST {CHAT} HTTP/1.1\r\nContent-Length: {DEFAULT_MAX_REQUEST_BYTES + 1}", b"{")
+    answer = exchange(served, f"POST {CHAT} HTTP/1.1\r\nContent-Length: {MAX_REQUEST_BYTES.default + 1}", b"{")
 
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["type"] == "invalid_request_error"
@@ -50,7 +50,7 @@ def test_a_length_that_is_too_large_is_refused_before_the_body_comes(served: Ser
 
 def test_a_body_without_a_length_is_counted(served: Served) -> None:
     mebibyte = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
-    chunks = [mebibyte] * (DEFAULT_MAX_REQUEST_BYTES // (1 << 20) + 1)
+    chunks = [mebibyte] * (MAX_REQUEST_BYTES.default // (1 << 20) + 1)
 
     answer = exchange(served, f"POST {CHAT} HTTP/1.1\r\nTransfer-Encoding: chunked", *chunks, b"0\r\n\r\n")
 
