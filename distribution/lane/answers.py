@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from distribution.lane.connection import Answer
 from distribution.lane.failures import Refusal, ServiceBroke, error_of
 
+OK = 200
 MOST_BYTES = 1 << 28
 """How large an answer may be that is no stream."""
 PASSED_ON = (b"retry-after", b"retry-after-ms")

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from msgspec import Raw, Struct
 
+from providers.completions.requests import checked_metadata
+
 NULL = b"null"
 KEPT_HERE = ("store", "metadata")
 """Parameters of OpenAI's API that say what is kept, which happens here and not at the service."""
@@ -137,12 +139,13 @@ class ChatRequest(Request):
     metadata: dict[str, str] | None = None
 
     def is_known(self) -> bool:
-        """Whether there are messages, texts in their parts, tools to choose from, a schema where one is promised."""
+        """Whether there is what has to be: messages, texts in their parts, tools to choose from, a promised schema."""
         return (
             bool(self.messages)
             and all(_has_texts(message.content) for message in self.messages)
             and (self.tool_choice is None or self.tools is not None)
             and not (self.response_format and _lacks_schema(self.response_format))
+            and _is_metadata(self.metadata)
         )
 
     def dropped(self) -> tuple[str, ...]:
@@ -250,3 +253,11 @@ def _lacks_schema(wanted: ResponseFormat) -> bool:
 def _are_texts(given: Texts | None) -> bool:
     """Whether it is a text, or several of one kind."""
     return isinstance(given, str) or (given is not None and len({type(one) for one in given}) == 1)
+
+
+def _is_metadata(given: dict[str, str] | None) -> bool:
+    try:
+        checked_metadata(given)
+    except ValueError:
+        return False
+    return True

@@ -39,7 +39,7 @@ class Kind:
 
 KINDS = (
     Kind(
-        "openai_chat_completion",
+        "create_chat_completion",
         "/chat/completions",
         Reader(ChatRequest),
         AnswerReader(ChatAnswer),
@@ -127,7 +127,8 @@ class Lane:
         return None if service is None else (service, name)
 
     def _store(self, request: Any) -> Any:
-        return self._router.store if self._kind.is_stored and request.store is not False else None
+        store = self._router.completions
+        return store if self._kind.is_stored and store is not None and store.keeps(request.store) else None
 
 
 async def _content(receive: "Receive") -> bytes | None:

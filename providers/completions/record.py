@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +26,33 @@ class StoredCompletion:
     """The request's, as `checked_metadata` returns it."""
     service_tier: str | None = None
     system_fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is kept of a request."""
+
+    model: str
+    messages: bytes
+    metadata: dict[str, str] | None
+
+    def answered(self, answer: Mapping[str, Any]) -> StoredCompletion:
+        """Return it with its answer; raises ValueError for an answer that cannot be found again."""
+        if not answer.get("id"):
+            raise ValueError("the model's server gave it no id")
+        return StoredCompletion(
+            id=answer["id"],
+            created=answer.get("created") or 0,
+            model=self.model,
+            choices=_json(answer["choices"]),
+            messages=self.messages,
+            usage=_json(answer["usage"]) if answer.get("usage") else None,
+            metadata=self.metadata,
+            service_tier=answer.get("service_tier"),
+            system_fingerprint=answer.get("system_fingerprint"),
+        )
+
+
+def _json(value: Any) -> bytes:
+    """Return JSON; of bytes, which are JSON, themselves."""
+    return value if isinstance(value, bytes) else to_json(value, inf_nan_mode="null")
