@@ -16,7 +16,7 @@ from distribution.overlay.declaration import change
     advisory="stored-completions-in-common",
 )
 def store(original: Any) -> Any:
-    from providers.completions import CompletionsStore
+    from providers.completions.store import CompletionsStore
 
     return CompletionsStore
 
