@@ -14,12 +14,13 @@ MOST_KEYS = 1000
 class Service:
     """A destination as the lane sends to it: the heads of its requests, and its connections."""
 
-    def __init__(self, destination: Destination, backend: Backend) -> None:
+    def __init__(self, provider_id: str, destination: Destination, backend: Backend) -> None:
         """Raises ValueError for a header that would be more than one."""
         words = [word for header in destination.headers for word in header]
         if not all(word.isascii() and word.isprintable() for word in words):
             raise ValueError("an API key has characters that no header may have")
         parts = urlsplit(destination.url)
+        self.provider_id = provider_id
         self.destination = destination
         self.backend = backend
         self.place = f"{destination.name} at {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -65,7 +66,7 @@ class Services:
                 return None
             if len(self._known) >= MOST_KEYS:
                 self._known.clear()
-            self._known[name, key] = Service(destination, self._backend(destination))
+            self._known[name, key] = Service(name, destination, self._backend(destination))
         return self._known[name, key]
 
     def close(self) -> None:

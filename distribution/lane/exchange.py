@@ -67,7 +67,7 @@ class Exchange:
 
     async def _pass_stream_on(self, path: str, receive: "Receive", send: "Send") -> None:
         assembly = None if self._store is None else Assembly(self._body.request.n or 1)
-        passing = Passing(self._request.model, send, assembly)
+        passing = Passing(self._request.model, self._service.place, send, assembly)
         answer = None
         try:
             with ClientWatch(receive):

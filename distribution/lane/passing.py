@@ -1,5 +1,6 @@
 """The events of a stream on their way to the client."""
 
+import logging
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,17 +15,19 @@ from providers.error_body import error_body
 if TYPE_CHECKING:
     from starlette.types import Send
 
+log = logging.getLogger(__name__)
+
 
 class Passing:
     """Passes events on as soon as they are whole, under the name of the model that the client has used.
 
-    `assembly` is what the stream comes to, if anybody needs it.
+    `assembly` is what the stream comes to, if anybody needs it; `place` is where it comes from, for messages.
     """
 
-    def __init__(self, model: str, send: "Send", assembly: Assembly | None) -> None:
+    def __init__(self, model: str, place: str, send: "Send", assembly: Assembly | None) -> None:
         self.usage: Usage | None = None
         self.has_failed = False
-        self._model, self._send_message, self._assembly = model, send, assembly
+        self._model, self._place, self._send_message, self._assembly = model, place, send, assembly
         self._has_begun = False
         self._last = b""
 
@@ -36,7 +39,9 @@ class Passing:
             if not self._has_begun:
                 raise
             self.has_failed = True
-            self._last = b"data: %s\n\n" % msgspec.json.encode(error_body(failure.status_code, str(failure)))
+            message = str(failure) if isinstance(failure, Refusal) else f"{self._place} {failure}"
+            log.warning("a stream failed: %s", message)
+            self._last = b"data: %s\n\n" % msgspec.json.encode(error_body(failure.status_code, message))
 
     async def _pass_on(self, answer: Answer) -> None:
         if b"event-stream" not in answer.headers.get(b"content-type", b""):

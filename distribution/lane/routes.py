@@ -1,8 +1,9 @@
 """Where the lane begins: in front of upstream's generated routes, which take what it does not know."""
 
+import logging
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ REPLAYED = "LLAMA_STACK_TEST_INFERENCE_MODE"
 """Upstream's variable for answers that are recorded and replayed, which only its own way knows."""
 
 
+log = logging.getLogger(__name__)
+_NO_SPAN = nullcontext()
+
+
 @dataclass(frozen=True)
 class Kind:
     """What is asked for on one of upstream's routes."""
@@ -35,6 +40,8 @@ class Kind:
     request: Reader[Any]
     answer: AnswerReader[Any]
     model_type: str
+    traced: str
+    """What upstream calls it in traces."""
     is_stored: bool = False
 
 
@@ -45,10 +52,25 @@ KINDS = (
         Reader(ChatRequest),
         AnswerReader(ChatAnswer),
         "llm",
+        "openai_chat_completion",
         is_stored=True,
     ),
-    Kind("openai_completion", "/completions", Reader(CompletionRequest), AnswerReader(ChatAnswer), "llm"),
-    Kind("openai_embeddings", "/embeddings", Reader(EmbeddingsRequest), AnswerReader(EmbeddingsAnswer), "embedding"),
+    Kind(
+        "openai_completion",
+        "/completions",
+        Reader(CompletionRequest),
+        AnswerReader(ChatAnswer),
+        "llm",
+        "openai_completion",
+    ),
+    Kind(
+        "openai_embeddings",
+        "/embeddings",
+        Reader(EmbeddingsRequest),
+        AnswerReader(EmbeddingsAnswer),
+        "embedding",
+        "openai_embeddings",
+    ),
 )
 
 
@@ -110,10 +132,12 @@ class Lane:
                 facts.model = body.request.model
                 exchange = Exchange(body, service, model, self._store(body.request), facts)
                 try:
-                    await exchange.serve(self._kind.path, self._kind.answer, receive, send)
+                    with self._span(facts.model, service):
+                        await exchange.serve(self._kind.path, self._kind.answer, receive, send)
                 except Refusal as refusal:
                     raise HTTPException(refusal.status_code, str(refusal), refusal.headers) from refusal
                 except ServiceFailure as failure:
+                    log.warning("%s %s", service.place, failure)
                     raise HTTPException(failure.status_code, f"{service.place} {failure}") from failure
                 return
         await self._upstream(scope, _again(content, receive), send)
@@ -126,6 +150,15 @@ class Lane:
         except Exception:
             return None
         return None if service is None else (service, name)
+
+    def _span(self, model: str, service: Service) -> Any:
+        """Return the span that upstream's way has for this, where there are traces."""
+        from llama_stack.providers.utils.telemetry import tracing
+
+        if tracing.CURRENT_TRACE_CONTEXT.get() is None:
+            return _NO_SPAN
+        named = {"__class__": "InferenceRouter", "__method__": self._kind.traced, "model_id": model}
+        return tracing.span(f"InferenceRouter.{self._kind.traced}", {**named, "provider_id": service.provider_id})
 
     def _store(self, request: Any) -> Any:
         store = self._router.completions
