@@ -1,7 +1,7 @@
 """Requests through the lane and on upstream's way: the same status, the same errors, the same stored completion.
 
 A good answer is the backend's bytes in the lane but for the name of the model, and what llama-stack's types make of
-them on its own way. Where the lane does otherwise, on purpose: a stream ends with `[DONE]`, as OpenAI's do, a default is
+them on its own way. Where the lane does otherwise, on purpose: a stream ends with `[DONE]`, a default is
 not sent on, and it takes what `ONLY_IN_THE_LANE` lists.
 """
 
