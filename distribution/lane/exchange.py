@@ -70,9 +70,11 @@ class Exchange:
         passing = Passing(self._request.model, self._service.place, send, assembly)
         answer = None
         try:
-            with ClientWatch(receive):
+            with ClientWatch(receive) as watch:
                 answer = await self._ask(path)
                 await passing.events_of(answer)
+            if answer is not None and watch.client_is_gone:
+                answer.abandon()
             self._note(passing.usage)
             if assembly is not None and assembly.has_begun and not passing.has_failed:
                 await self._keep(assembly.completion)  # of what a client has not waited for, as far as it came

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from distribution.lane.answers import AnswerReader, ChatAnswer, EmbeddingsAnswer
 from distribution.lane.backend import patience
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 PROVIDER_DATA = b"x-llamastack-provider-data"
 REPLAYED = "LLAMA_STACK_TEST_INFERENCE_MODE"
 """Upstream's variable for answers that are recorded and replayed, which only its own way knows."""
-
 
 log = logging.getLogger(__name__)
 _NO_SPAN = nullcontext()
@@ -182,7 +181,7 @@ def _context_of(scope: "Scope") -> Any:
     from llama_stack.core import request_headers
 
     headers = {name.decode(): value.decode() for name, value in scope["headers"] if name == PROVIDER_DATA}
-    user: Any = request_headers.user_from_scope(dict(scope))
+    user: Any = request_headers.user_from_scope(cast("dict[str, Any]", scope))
     return request_headers.request_provider_data_context(headers, user)
 
 
