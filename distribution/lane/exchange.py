@@ -85,14 +85,9 @@ class Exchange:
                 answer.abandon()
 
     async def _keep(self, completion: Callable[[], Mapping[str, Any]]) -> None:
-        """Store what can be; an answer is given even if it makes no sense."""
         request: ChatRequest = self._body.request
-        try:
-            kept = Asked(request.model, self._body.raw("messages"), request.metadata).answered(completion())
-        except Exception as error:
-            self._store.losses.add(error)
-        else:
-            await self._store.add(kept)
+        asked = Asked(request.model, self._body.raw("messages"), request.metadata)
+        await self._store.keep(lambda: asked.answered(completion()))
 
     def _note(self, usage: Usage | None) -> None:
         if usage is not None:

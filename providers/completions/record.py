@@ -44,15 +44,15 @@ class Asked:
             id=answer["id"],
             created=answer.get("created") or 0,
             model=self.model,
-            choices=_json(answer["choices"]),
+            choices=as_json(answer["choices"]),
             messages=self.messages,
-            usage=_json(answer["usage"]) if answer.get("usage") else None,
+            usage=as_json(answer["usage"]) if answer.get("usage") else None,
             metadata=self.metadata,
             service_tier=answer.get("service_tier"),
             system_fingerprint=answer.get("system_fingerprint"),
         )
 
 
-def _json(value: Any) -> bytes:
-    """Return JSON; of bytes, which are JSON, themselves."""
+def as_json(value: Any) -> bytes:
+    """Return JSON; bytes are such already."""
     return value if isinstance(value, bytes) else to_json(value, inf_nan_mode="null")

@@ -6,9 +6,8 @@ themselves, as Responses, agents and shields do: nothing of that is stored.
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import Body, Depends, Query, Request
@@ -16,11 +15,10 @@ from llama_stack.apis.inference import OpenAIChatCompletionRequestWithExtraBody
 from llama_stack.apis.version import LLAMA_STACK_API_V1
 from llama_stack.schema_utils import webmethod
 from openai import BaseModel as OpenAIModel
-from pydantic_core import to_json
 
 from providers.completions.assembly import Assembly
 from providers.completions.pages import as_completion, as_list, as_messages
-from providers.completions.record import StoredCompletion
+from providers.completions.record import Asked, StoredCompletion, as_json
 from providers.completions.requests import checked_metadata
 from providers.completions.store import CompletionsStore
 
@@ -36,31 +34,6 @@ def _metadata_filter(request: Request) -> dict[str, str]:
     """`metadata[name]=value` of a query, which is how OpenAI's client writes an object there."""
     named = [(_METADATA.fullmatch(name), value) for name, value in request.query_params.multi_items()]
     return {match[1]: value for match, value in named if match}
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What is stored of a request."""
-
-    model: str
-    messages: bytes
-    metadata: dict[str, str] | None
-
-    def stored(self, answer: Mapping[str, Any]) -> StoredCompletion:
-        """Return it with its answer; raises ValueError for an answer that cannot be found again."""
-        if not answer.get("id"):
-            raise ValueError("the model's server gave it no id")
-        return StoredCompletion(
-            id=answer["id"],
-            created=answer.get("created") or 0,
-            model=self.model,
-            choices=_json(answer["choices"]),
-            messages=self.messages,
-            usage=_json(answer["usage"]) if answer.get("usage") else None,
-            metadata=self.metadata,
-            service_tier=answer.get("service_tier"),
-            system_fingerprint=answer.get("system_fingerprint"),
-        )
 
 
 class CompletionRoutes:
@@ -91,12 +64,12 @@ class CompletionRoutes:
         store, metadata = extra.pop("store", None), checked_metadata(extra.pop("metadata", None))
         if self.completions is None or not self.completions.keeps(store):
             return await upstream.openai_chat_completion(params)
-        asked = _Asked(params.model, _json([one.model_dump(exclude_none=True) for one in params.messages]), metadata)
+        asked = Asked(params.model, as_json([one.model_dump(exclude_none=True) for one in params.messages]), metadata)
         answer = await upstream.openai_chat_completion(params)
         if params.stream:
             assembly = Assembly(params.n or 1)
-            return self._stored_stream(answer, assembly, lambda: asked.stored(assembly.completion()))
-        await self._keep(lambda: asked.stored(_plain(answer)))
+            return self._stored_stream(answer, assembly, lambda: asked.answered(assembly.completion()))
+        await self._store.keep(lambda: asked.answered(_plain(answer)))
         return answer
 
     async def _stored_stream(
@@ -120,7 +93,7 @@ class CompletionRoutes:
                 if not assembly.is_finished:
                     raise
                 failure = error
-            await self._keep(completion)
+            await self._store.keep(completion)
         except (GeneratorExit, asyncio.CancelledError):
             if assembly.has_begun:
                 self._keep_later(completion)
@@ -130,18 +103,9 @@ class CompletionRoutes:
         if failure:
             raise failure
 
-    async def _keep(self, completion: Callable[[], StoredCompletion]) -> None:
-        """Store what can be; an answer is given even if it makes no sense."""
-        try:
-            made = completion()
-        except Exception as error:
-            self._store.losses.add(error)
-        else:
-            await self._store.add(made)
-
     def _keep_later(self, completion: Callable[[], StoredCompletion]) -> None:
         """Store what nobody waits for, after what is being ended here."""
-        task = asyncio.create_task(self._keep(completion))
+        task = asyncio.create_task(self._store.keep(completion))
         self._storing.add(task)
         task.add_done_callback(self._storing.discard)
 
@@ -201,10 +165,6 @@ class CompletionRoutes:
         if self.completions is None:
             raise NotImplementedError("chat completions are not stored: the run config has no store for them")
         return self.completions
-
-
-def _json(value: Any) -> bytes:
-    return to_json(value, inf_nan_mode="null")
 
 
 def _plain(answer: Any) -> dict[str, Any]:

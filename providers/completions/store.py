@@ -66,6 +66,15 @@ class CompletionsStore:
         """Whether a completion is to be stored whose request says this; raises ValueError for what is no boolean."""
         return wants_to_be_stored(store, self.settings.by_default)
 
+    async def keep(self, completion: Callable[[], StoredCompletion]) -> None:
+        """Store what can be made a completion; an answer is given even if it makes no sense."""
+        try:
+            made = completion()
+        except Exception as error:
+            self.losses.add(error)
+        else:
+            await self.add(made)
+
     async def add(self, completion: StoredCompletion) -> None:
         """Store a completion as the user's; returns once it is committed.
 

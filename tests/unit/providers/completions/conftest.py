@@ -15,7 +15,8 @@ from llama_stack.core.request_headers import RequestProviderDataContext
 from llama_stack.core.storage.datatypes import InferenceStoreReference, SqliteSqlStoreConfig
 from llama_stack.providers.utils.sqlstore import sqlstore
 
-from providers.completions import CompletionsStore, StoredCompletion
+from providers.completions.record import StoredCompletion
+from providers.completions.store import CompletionsStore
 
 TABLE = "inference_store"
 ALICE = User("alice", {"teams": ["red"]})

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from providers.completions import CompletionsStore
 from providers.completions.housekeeping import keep_house, remove_older
 from providers.completions.settings import DAYS
+from providers.completions.store import CompletionsStore
 from tests.unit.providers.completions.conftest import ALICE, Place, add, completion
 
 DAY = 86_400

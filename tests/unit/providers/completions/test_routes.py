@@ -8,8 +8,8 @@ import pytest
 from llama_stack.apis.inference import OpenAIChatCompletionRequestWithExtraBody, OpenAIUserMessageParam
 from openai.types.chat import ChatCompletionChunk
 
-from providers.completions import CompletionsStore
 from providers.completions.routes import MOST_HELD, CompletionRoutes
+from providers.completions.store import CompletionsStore
 from tests.unit.providers.completions.conftest import Place, listed
 
 Chunks = AsyncGenerator[ChatCompletionChunk]

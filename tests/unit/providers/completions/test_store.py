@@ -13,9 +13,8 @@ from llama_stack.core.access_control.datatypes import AccessRule
 from llama_stack.core.datatypes import User
 from llama_stack.core.request_headers import RequestProviderDataContext
 
-from providers.completions import CompletionsStore
 from providers.completions.pages import as_completion
-from providers.completions.store import LITTLE_PATIENCE, PATIENCE
+from providers.completions.store import LITTLE_PATIENCE, PATIENCE, CompletionsStore
 from tests.unit.providers.completions.conftest import ALICE, BOB, RITA, Place, add, completion, listed
 
 TEAMS_READ = [

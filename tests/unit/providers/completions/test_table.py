@@ -10,8 +10,8 @@ from llama_stack.core.storage.datatypes import InferenceStoreReference
 from llama_stack.providers.utils.inference.inference_store import InferenceStore
 from sqlalchemy import Engine, event
 
-from providers.completions import CompletionsStore
 from providers.completions.pages import as_completion
+from providers.completions.store import CompletionsStore
 from tests.unit.providers.completions.conftest import ALICE, TABLE, Place, add, completion, listed
 
 UPSTREAMS = """
