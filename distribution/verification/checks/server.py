@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distribution.upstream.request_limits import DEFAULT_MAX_REQUEST_BYTES, MAX_REQUEST_BYTES
+from distribution.upstream.stopping import DEFAULT_SHUTDOWN_GRACE_SECONDS, SHUTDOWN_GRACE_SECONDS
 from distribution.verification.findings import Finding, KeyPath
 from distribution.verification.resolution import Resolution
 from distribution.verification.subject import Address, Subject
@@ -18,7 +19,7 @@ def check(subject: Subject, resolution: Resolution) -> Iterator[Finding]:
     """Find what keeps the server from listening, or its workers apart."""
     yield from _tls(subject)
     yield from _workers(subject, resolution)
-    yield from _request_limit(subject)
+    yield from _limits(subject)
     if subject.target.here and subject.target.address:
         yield from _port(subject, subject.target.address)
 
@@ -53,15 +54,19 @@ def _port(subject: Subject, address: Address) -> Iterator[Finding]:
         )
 
 
-def _request_limit(subject: Subject) -> Iterator[Finding]:
-    value = (subject.target.environment or {}).get(MAX_REQUEST_BYTES, "")
-    if value and not (value.isascii() and value.isdecimal() and int(value) > 0):
-        yield subject.finding(
-            "invalid-value",
-            ("server",),
-            f"The variable {MAX_REQUEST_BYTES} is `{value}`, which is no number of bytes.",
-            f"Set it to a whole number above 0, as in {DEFAULT_MAX_REQUEST_BYTES}, or leave it out.",
-        )
+def _limits(subject: Subject) -> Iterator[Finding]:
+    for name, unit, least, default in (
+        (MAX_REQUEST_BYTES, "bytes", 1, DEFAULT_MAX_REQUEST_BYTES),
+        (SHUTDOWN_GRACE_SECONDS, "seconds", 0, DEFAULT_SHUTDOWN_GRACE_SECONDS),
+    ):
+        value = (subject.target.environment or {}).get(name, "")
+        if value and not (value.isascii() and value.isdecimal() and int(value) >= least):
+            yield subject.finding(
+                "invalid-value",
+                ("server",),
+                f"The variable {name} is `{value}`, which is no number of {unit}.",
+                f"Set it to a whole number from {least} on, as in {default}, or leave it out.",
+            )
 
 
 def _tls(subject: Subject) -> Iterator[Finding]:
