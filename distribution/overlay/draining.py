@@ -31,7 +31,7 @@ NO_LIMIT = (
     "uvicorn waits for requests in flight as long as they take, so that Kubernetes kills the server in the midst of a "
     "chunk, and nothing is closed; told a limit, it logs a traceback for each request that it cancels."
 )
-NOT_HEARD = "uvicorn ignores a second SIGTERM, and the parent of several workers all that comes after the first."
+NOT_HEARD = "The parent of several workers keeps the port open until the last has ended, and hears no second signal."
 
 
 @change("llama_stack.core.server.server:create_app", takes=(), why=NO_LIMIT)
@@ -56,29 +56,21 @@ def shutdown(original: Any) -> Any:
         cutting = asyncio.create_task(_cut_after(limit, self.server_state))
         closing = asyncio.create_task(original(self, sockets))
         end = asyncio.get_running_loop().time() + limit + SECONDS_OF_CUTTING + SECONDS_OF_CLOSING
-        while not (closing.done() or self.force_exit) and asyncio.get_running_loop().time() < end:
+        signals = self._captured_signals
+        while not closing.done() and len(signals) < 2 and asyncio.get_running_loop().time() < end:
             await asyncio.wait([closing], timeout=SECONDS_BETWEEN_LOOKS)
         cutting.cancel()
-        if not closing.done():
+        if not closing.done() or len(signals) > 1:
             log.warning("the server ends at once: it was told to stop twice, or a provider does not close")
             await _cut(self.server_state)
             _end()
         closing.result()
-        if self._captured_signals:
+        if signals:
             # uvicorn would raise them again, and the exit code would depend on who has started the server.
-            self._captured_signals.clear()
+            signals.clear()
             _end_within(SECONDS_OF_CLOSING)
 
     return shutdown
-
-
-@change("uvicorn.server:Server.handle_exit", takes=("self", "sig", "frame"), why=NOT_HEARD)
-def handle_exit(original: "Callable[..., None]") -> Any:
-    def handle_exit(self: Any, sig: int, frame: Any) -> None:
-        self.force_exit = self.should_exit
-        original(self, sig, frame)
-
-    return handle_exit
 
 
 @change("uvicorn.supervisors.multiprocess:Multiprocess.join_all", takes=("self",), why=NOT_HEARD)

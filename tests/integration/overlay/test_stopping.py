@@ -1,4 +1,4 @@
-"""Every launch path serves on uvloop; at SIGTERM requests in flight end or are cut clearly, and new ones are refused."""
+"""Every launch path serves on uvloop. At SIGTERM requests in flight end or are cut, and new ones are refused."""
 
 import json
 import re
