@@ -4,18 +4,18 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from distribution.launch.errors import OK
+from distribution.launch.gate import is_worker
 from distribution.overlay.declaration import change
 from distribution.upstream.application import APPLICATION_FACTORY
 from distribution.upstream.stopping import DEFAULT_SHUTDOWN_GRACE_SECONDS, SHUTDOWN_GRACE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
@@ -57,10 +57,10 @@ def shutdown(original: Any) -> Any:
         closing = asyncio.create_task(original(self, sockets))
         end = asyncio.get_running_loop().time() + limit + SECONDS_OF_CUTTING + SECONDS_OF_CLOSING
         signals = self._captured_signals
-        while not closing.done() and len(signals) < 2 and asyncio.get_running_loop().time() < end:
+        while not (closing.done() or _told_twice(signals)) and asyncio.get_running_loop().time() < end:
             await asyncio.wait([closing], timeout=SECONDS_BETWEEN_LOOKS)
         cutting.cancel()
-        if not closing.done() or len(signals) > 1:
+        if not closing.done() or _told_twice(signals):
             log.warning("the server ends at once: it was told to stop twice, or a provider does not close")
             await _cut(self.server_state)
             _end()
@@ -93,6 +93,12 @@ def join_all(_: Any) -> Any:
 def shutdown_grace_seconds() -> int:
     """Return how long requests in flight may take; verification has looked at the variable."""
     return int(os.environ.get(SHUTDOWN_GRACE_SECONDS) or DEFAULT_SHUTDOWN_GRACE_SECONDS)
+
+
+def _told_twice(signals: list[int]) -> bool:
+    # An interrupt at the terminal goes to workers as well, whose parent then tells them once more.
+    told_by_both = is_worker() and {signal.SIGINT, signal.SIGTERM} <= set(signals)
+    return len(signals) > 1 + told_by_both
 
 
 async def _cut_after(seconds: float, state: Any) -> None:

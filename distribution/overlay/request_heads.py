@@ -11,8 +11,8 @@ LONGEST = 64 << 10
 """How many bytes may come in without completing a head, a part of the body or the request, as with h11."""
 
 NO_LIMIT = (
-    "With httptools, uvicorn reads a head of any length into memory, and trailers behind a body in chunks; it adds them "
-    "to the headers that the application has, past whatever a proxy has checked."
+    "With httptools, uvicorn reads a head of any length into memory, and trailers behind a body in chunks; it adds "
+    "them to the headers that the application has, past whatever a proxy has checked."
 )
 
 

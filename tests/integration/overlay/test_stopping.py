@@ -1,6 +1,7 @@
 """Every launch path serves on uvloop. At SIGTERM requests in flight end or are cut, and new ones are refused."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -191,3 +192,15 @@ def test_what_was_acknowledged_while_it_stopped_is_stored(backend: ScriptedBacke
         assert stack.program.process.wait(30) == 0
     with serve(config) as stack:
         assert stack.openai.chat.completions.retrieve(first["id"]).choices[0].message.content == 'You said: "wait"'
+
+
+def test_an_interrupt_at_the_terminal_counts_once_for_workers(backend: ScriptedBackend, postgres: Postgres) -> None:
+    with launched("operator-workers", backend, postgres) as served, served.stream() as answer:
+        lines = events(answer.iter_lines())
+        next(lines)
+        os.killpg(served.program.process.pid, signal.SIGINT)
+        served.wait_until_refused()
+        served.program.wait_until(lambda: "Terminated child process" in served.program.log.read_text(), timeout=30)
+        backend.may_go_on.set()
+        assert is_whole(list(lines))
+        assert served.program.process.wait(30) == 0
