@@ -21,6 +21,7 @@
 {{- with $outgoing }}{{ $_ := set $variables "LLAMA_STACK_OUTGOING" (join "; " .) }}{{ end }}
 {{- with .Values.limits.requestBytes }}{{ $_ := set $variables "MAX_REQUEST_BYTES" (int64 . | toString) }}{{ end }}
 {{- with .Values.limits.fileBytes }}{{ $_ := set $variables "FILES_MAX_BYTES" (int64 . | toString) }}{{ end }}
+{{- $_ := set $variables "SHUTDOWN_GRACE_SECONDS" (int64 .Values.shutdownGraceSeconds | toString) }}
 {{- range $name, $source := .Values.secretFiles }}
 {{- if $source }}{{ $_ := set $variables (printf "%s_FILE" $name) (printf "/etc/llama-stack-secrets/%s" $name) }}{{ end }}
 {{- end }}
