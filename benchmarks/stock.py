@@ -42,13 +42,14 @@ def build_config() -> str:
 
 
 def run_config() -> str:
-    """The default run config, as far as upstream knows its provider types."""
+    """The default run config, as far as upstream knows its provider types and what it does with an empty one."""
     known_types = provider_types.load()
     document: dict[str, Any] = yaml.safe_load(paths.RUN_CONFIG.read_text(encoding="utf-8"))
     by_api = {api: _known(api, entries, known_types) for api, entries in document["providers"].items()}
     by_api["files"] = [LOCAL_FILES]  # ours are of this kit's own types
     document["providers"] = {api: entries for api, entries in by_api.items() if entries}
     document["apis"] = [api for api in document["apis"] if api in document["providers"]]
+    del document["server"]["auth"]  # upstream takes a type that comes out empty for a wrong one
     return yaml.safe_dump(document)
 
 

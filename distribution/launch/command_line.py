@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from distribution.launch import garbage_collection
 from distribution.launch.errors import OK, USAGE, UserError
 from distribution.launch.options import add_config_options, chosen_config
 from distribution.verification.report import termination_log
@@ -81,6 +82,7 @@ def _serve(arguments: Sequence[str]) -> int:
         termination_log.write(f"{error}\n")
         raise
 
+    garbage_collection.put_off()
     from distribution.launch.serving import serve  # imports llama-stack, which takes a second
 
     return serve(chosen, options.port)

@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from distribution.launch import garbage_collection
 from distribution.launch.gate import StartupFailure, gate
 from distribution.overlay.declaration import change
+from distribution.upstream.application import APPLICATION_FACTORY
 from distribution.verification import startup_findings
 from distribution.verification.findings import Finding
 
@@ -54,6 +56,32 @@ class Start:
 
 
 current = Start()
+
+GARBAGE = (
+    "While it starts, Python looks for garbage among the objects made so far again and again; next to all of them stay."
+)
+
+
+@change("uvicorn.config:Config.load", takes=("self",), why=GARBAGE)
+def load(original: Callable[[Any], None]) -> Any:
+    def load(self: Any) -> None:
+        if self.app != APPLICATION_FACTORY:
+            original(self)
+            return
+        garbage_collection.put_off()
+        original(self)
+        garbage_collection.take_up()
+
+    return load
+
+
+@change("uvicorn.supervisors.multiprocess:Multiprocess.run", takes=("self",), why=GARBAGE)
+def run_workers(original: Callable[[Any], None]) -> Any:
+    def run(self: Any) -> None:
+        garbage_collection.take_up()
+        original(self)
+
+    return run
 
 
 @change(

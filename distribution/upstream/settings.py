@@ -33,4 +33,16 @@ BACKEND_ANSWER_SECONDS = Number("BACKEND_ANSWER_SECONDS", 600, "seconds")
 BACKEND_SILENCE_SECONDS = Number("BACKEND_SILENCE_SECONDS", 120, "seconds")
 """How long a model's server may be silent in the middle of its answer."""
 
-NUMBERS = (MAX_REQUEST_BYTES, BACKEND_CONNECT_SECONDS, BACKEND_ANSWER_SECONDS, BACKEND_SILENCE_SECONDS)
+SHUTDOWN_GRACE_SECONDS = Number("SHUTDOWN_GRACE_SECONDS", 20, "seconds", least=0)
+"""How long requests in flight may take once the server is told to stop.
+
+With what comes after, the default is less than the 30 seconds that Kubernetes gives a pod unless it is told otherwise.
+"""
+
+NUMBERS = (
+    MAX_REQUEST_BYTES,
+    BACKEND_CONNECT_SECONDS,
+    BACKEND_ANSWER_SECONDS,
+    BACKEND_SILENCE_SECONDS,
+    SHUTDOWN_GRACE_SECONDS,
+)

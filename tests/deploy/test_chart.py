@@ -343,7 +343,7 @@ def test_environment_values_are_text() -> None:
     }
     serving = container(one(render(values), "Deployment"))
     found = {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in serving["env"]}
-    del found["RUN_CONFIG_PATH"]
+    del found["RUN_CONFIG_PATH"], found["SHUTDOWN_GRACE_SECONDS"]
     assert found == {
         "TEXT": "a",
         "EMPTY": "",
@@ -557,6 +557,7 @@ def test_secrets_may_be_files_that_the_environment_only_names() -> None:
         assert variables(item) == {
             "RUN_CONFIG_PATH": "/etc/llama-stack/run.yaml",
             "VLLM_API_TOKEN_FILE": f"{SECRETS}/VLLM_API_TOKEN",
+            "SHUTDOWN_GRACE_SECONDS": "45",
         }
         assert {"name": "secrets", "mountPath": SECRETS, "readOnly": True} in container(item)["volumeMounts"]
         (volume,) = [volume for volume in pod_spec(item)["volumes"] if volume["name"] == "secrets"]
@@ -612,12 +613,23 @@ def test_what_may_be_reached_and_sent_is_one_variable_each() -> None:
         "LLAMA_STACK_OUTGOING": "allow 10.20.0.0/16 *.example; refuse kubernetes.default.svc",
         "MAX_REQUEST_BYTES": "67108864",
         "FILES_MAX_BYTES": "10737418240",
+        "SHUTDOWN_GRACE_SECONDS": "45",
     }
     deployment, _ = servers({"storedCompletions": {"byDefault": False, "days": 30}})
     assert variables(deployment)["STORE_CHAT_COMPLETIONS"] == "false"
     assert variables(deployment)["STORED_COMPLETIONS_DAYS"] == "30"
     deployment, _ = servers({"outgoing": {"refuse": ["*"]}})
     assert variables(deployment)["LLAMA_STACK_OUTGOING"] == "refuse *"
+
+
+@pytest.mark.parametrize(
+    ("values", "grace", "period"),
+    [({}, "45", 60), ({"shutdownGraceSeconds": 0}, "0", 15), ({"terminationGracePeriodSeconds": 300}, "45", 300)],
+)
+def test_kubernetes_waits_until_requests_in_flight_have_ended(values: Any, grace: str, period: int) -> None:
+    deployment = one(render(values), "Deployment")
+    assert variables(deployment)["SHUTDOWN_GRACE_SECONDS"] == grace
+    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == period
 
 
 def test_notes_say_where_nobody_is_asked_for_a_token() -> None:

@@ -127,6 +127,8 @@ def test_the_schema_knows_every_value() -> None:
         ({"env": {"RUN_CONFIG_PATH": "/x"}}, "env.RUN_CONFIG_PATH"),
         ({"env": {"LLAMA_STACK_CONFIG": "/x"}}, "env.LLAMA_STACK_CONFIG"),
         ({"env": {"LLAMA_STACK_PORT": "1"}}, "set runConfig.server.port"),
+        ({"env": {"SHUTDOWN_GRACE_SECONDS": "1"}}, "env.SHUTDOWN_GRACE_SECONDS: another value"),
+        ({"terminationGracePeriodSeconds": 30}, "at least 60 are needed"),
         ({"caBundle": {"configMap": "a", "secret": "b"}}, "configMap or secret, not both"),
         ({"tls": {"secret": "s"}}, TLS_ADVICE),
         ({"route": {"enabled": True}}, "this cluster is not OpenShift"),

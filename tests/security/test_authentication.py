@@ -97,7 +97,8 @@ def test_no_route_answers_without_a_token(guarded: Served, paths: list[str], hea
 )
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "HEAD", "BREW"])
 def test_no_spelling_of_a_path_gets_past(guarded: Served, target: str, method: str) -> None:
-    assert _raw(guarded.url, method, target, {}) == 401
+    # A method that the HTTP parser does not know is no request.
+    assert _raw(guarded.url, method, target, {}) == (400 if method == "BREW" else 401)
 
 
 def _raw(url: str, method: str, target: str, headers: dict[str, bytes]) -> int:

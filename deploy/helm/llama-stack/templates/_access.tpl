@@ -25,6 +25,7 @@
 {{- if kindIs "bool" .byDefault }}{{ $_ := set $variables "STORE_CHAT_COMPLETIONS" (toString .byDefault) }}{{ end }}
 {{- with .days }}{{ $_ := set $variables "STORED_COMPLETIONS_DAYS" (int64 . | toString) }}{{ end }}
 {{- end }}
+{{- $_ := set $variables "SHUTDOWN_GRACE_SECONDS" (int64 .Values.shutdownGraceSeconds | toString) }}
 {{- range $name, $source := .Values.secretFiles }}
 {{- if $source }}{{ $_ := set $variables (printf "%s_FILE" $name) (printf "/etc/llama-stack-secrets/%s" $name) }}{{ end }}
 {{- end }}

@@ -17,6 +17,16 @@ annotations:
   {{- end }}
 {{- end }}
 
+{{- /* For requests in flight, and 15 for the sleep before SIGTERM, for saying what is cut, and for closing the stores. */}}
+{{- define "llama-stack.shutdownSeconds" -}}
+{{- add .Values.shutdownGraceSeconds 15 }}
+{{- end }}
+
+{{- define "llama-stack.terminationGracePeriodSeconds" -}}
+{{- $given := .Values.terminationGracePeriodSeconds }}
+{{- if kindIs "invalid" $given }}{{ include "llama-stack.shutdownSeconds" . }}{{ else }}{{ $given }}{{ end }}
+{{- end }}
+
 {{- define "llama-stack.podSecurityContext" -}}
 {{- $context := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") }}
 {{- if ne (include "llama-stack.openshift" .) "true" }}

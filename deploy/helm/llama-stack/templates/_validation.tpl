@@ -21,6 +21,10 @@
 {{- $problems = append $problems "env.LLAMA_STACK_PORT: set runConfig.server.port (or containerPort, with existingConfigMap), which Service and probes follow." }}
 {{- end }}
 
+{{- if lt (include "llama-stack.terminationGracePeriodSeconds" . | int) (include "llama-stack.shutdownSeconds" . | int) }}
+{{- $problems = append $problems (printf "terminationGracePeriodSeconds: %d, in which requests cannot have shutdownGraceSeconds: %d and the server end; at least %s are needed. Leave it empty, or lower shutdownGraceSeconds." (int .Values.terminationGracePeriodSeconds) (int .Values.shutdownGraceSeconds) (include "llama-stack.shutdownSeconds" .)) }}
+{{- end }}
+
 {{- range splitList "\n" (include "llama-stack.accessProblems" . | trim) }}
 {{- if . }}{{ $problems = append $problems . }}{{ end }}
 {{- end }}
