@@ -185,7 +185,7 @@ class InFlight:
         """Say that the request is cut: a status, or the last event of a stream; of other answers nobody can."""
         from starlette.responses import JSONResponse
 
-        from distribution.overlay.answers import error_body
+        from providers.error_body import error_body
 
         if self._task is not None:
             self._task.uncancel()
