@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import logging
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -214,7 +213,7 @@ async def _take_up(impls: dict[Any, Any], api: str, provider_id: str) -> None:
         return
     if is_back:
         del current.unreachable[api, provider_id]
-        print(f"the service behind `{provider_id}` answers again", file=sys.stderr, flush=True)
+        log.info("the service behind `%s` answers again", provider_id)
 
 
 async def _try_again(pending: Pending) -> None:
