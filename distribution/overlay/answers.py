@@ -149,8 +149,10 @@ def logger(adapter: Any) -> Any:
         from llama_stack.core.server import server
 
         error = record.exc_info[1] if record.exc_info else None
-        status = _status(server.translate_exception(error)) if isinstance(error, Exception) else SERVER_ERROR
-        if error is None or status == SERVER_ERROR:
+        if not isinstance(error, Exception):
+            return True
+        status = _status(server.translate_exception(error))
+        if status == SERVER_ERROR and not isinstance(getattr(error, "status_code", None), int):  # our own
             return True
         said = ENDPOINT.sub(lambda match: f"{match['method'].upper()} {match['route']}", record.getMessage())
         record.msg, record.args = f"{said}: {_one_line(error)}", ()

@@ -47,7 +47,7 @@ DETAILS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "llama_stack.providers.inline.agents.meta_reference.responses.streaming:logger": (
         SAID_AGAIN,
-        ("Failed to list MCP tools",),
+        ("Failed to list MCP tools", "Exiting inference loop"),
     ),
 }
 """Logger -> why, and how the entries begin that belong to the level DEBUG."""

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ AsyncFunction = Callable[..., Awaitable[Any]]
 
 SECONDS_BETWEEN_TRIES = 5.0
 LONGEST_SECONDS_BETWEEN_TRIES = 60.0
+REFRESH_FAILED = re.compile(r"Model refresh failed for provider (.+?): ")
 
 
 class NotStarted:
@@ -53,6 +55,20 @@ class Start:
 
 
 current = Start()
+
+
+@change(
+    "llama_stack.core.routing_tables.models:logger",
+    why="A service that is down is a warning every 300 seconds, twice at the start. Here it is said once that it is "
+    "down, and once that it answers again.",
+)
+def models_logger(adapter: Any) -> Any:
+    def not_said_already(record: logging.LogRecord) -> bool:
+        refresh = REFRESH_FAILED.match(record.getMessage())
+        return not (refresh and ("inference", refresh[1]) in current.unreachable)
+
+    adapter.logger.addFilter(not_said_already)
+    return adapter
 
 
 @change(
