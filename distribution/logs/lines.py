@@ -19,19 +19,19 @@ encode_json = msgspec.json.Encoder().encode
 
 
 class _Clock:
-    """The text of the current second, which most entries share."""
+    """The current second and its text, which most entries share; one value, since threads log too."""
 
-    second = -1
-    text = ""
+    second_and_text = (-1, "")
 
 
 def timestamp(seconds: float) -> str:
     """Return a time since the epoch as ISO 8601, in UTC and with milliseconds."""
-    second = int(seconds)
-    if second != _Clock.second:
-        _Clock.text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        _Clock.second = second
-    return f"{_Clock.text}.{int((seconds - second) * 1000):03d}Z"
+    second, text = _Clock.second_and_text
+    if second != int(seconds):
+        second = int(seconds)
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        _Clock.second_and_text = (second, text)
+    return f"{text}.{int((seconds - second) * 1000):03d}Z"
 
 
 def plain_line(record: logging.LogRecord) -> bytes:
