@@ -45,7 +45,12 @@ def add_arguments(parser: Parser) -> None:
     for name, meaning in passed_on.items():
         parser.add_argument(name, action="append_const", dest="passed_on", const=name, default=[], help=meaning)
     output = parser.add_mutually_exclusive_group()
-    for name, meaning in {"--json": "print JSON", "--sarif": "print SARIF 2.1.0, for code hosts"}.items():
+    kinds = {
+        "--json": "print JSON",
+        "--print-effective": "print the config: variables expanded, what is off left out, secrets masked",
+        "--sarif": "print SARIF 2.1.0, for code hosts",
+    }
+    for name, meaning in kinds.items():
         output.add_argument(name, action="append_const", dest="passed_on", const=name, help=meaning)
 
 

@@ -6,6 +6,7 @@ that started it.
 """
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -16,7 +17,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from distribution.launch.config_search import ChosenConfig, choose_config
 from distribution.launch.errors import BAD_CONFIG, UserError
+from distribution.logs import output
 from distribution.verification.report import termination_log
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from distribution.verification.findings import Finding
@@ -54,6 +58,7 @@ class Gate:
 
     def verify(self, config: ChosenConfig | None = None) -> None:
         """Verify the config once; end the process with 78 and the report if it cannot be served."""
+        output.set_up()
         if self.verdict is not None or is_worker():
             return
         from distribution.verification import verify
@@ -75,12 +80,10 @@ class Gate:
                 self.say(finding)
 
     def say(self, finding: "Finding") -> None:
-        """Print a finding that does not keep the server from starting, in one line."""
+        """Log a finding that does not keep the server from starting, in one line."""
         from distribution.verification.report import text_report
 
-        place = text_report.location(finding)
-        line = f"{place}: {finding.severity}: {finding.message} {finding.advice} ({finding.code})"
-        print(line, file=sys.stderr, flush=True)
+        log.warning("%s", text_report.line(finding))
 
     def fail(self, verdict: "Verdict") -> NoReturn:
         """Report on stderr and to Kubernetes, and end the process with 78."""
@@ -88,7 +91,11 @@ class Gate:
 
         self.failed = True
         if _speaks_for_the_workers():
-            text_report.report(verdict, with_information=False)
+            if output.is_json():
+                for line in text_report.lines(verdict):
+                    log.error("%s", line)
+            else:
+                text_report.report(verdict, with_information=False)
             termination_log.write(text_report.termination_message(verdict))
             sys.stderr.flush()
         raise SystemExit(BAD_CONFIG)
@@ -123,11 +130,14 @@ class Gate:
         return Subject(document or Document(str(self.config), {}), self._target())
 
     def succeed(self) -> None:
-        """Print the one line of a verified config; for several workers their parent does."""
+        """Log what is going to be served, in a few lines; for several workers their parent does."""
+        from distribution.launch import summary
         from distribution.verification.report import text_report
 
         if self.verdict is not None:
-            print(text_report.success_line(self.verdict), file=sys.stderr, flush=True)
+            log.info("%s", text_report.success_line(self.verdict))
+            for line in summary.lines(self.subject(), self.verdict):
+                log.info("%s", line)
 
     def exit_if_failed(self) -> None:
         """End with 78 where a launcher has swallowed the exit of `fail`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from distribution.launch.config_search import ChosenConfig
 from distribution.launch.errors import BAD_CONFIG, BAD_FILE, OK, UserError
 from distribution.launch.options import add_config_options, chosen_config
-from distribution.verification import manifests
+from distribution.verification import effective, manifests
 from distribution.verification.findings import Finding
 from distribution.verification.report import machine_report, termination_log, text_report
 from distribution.verification.subject import Target
@@ -39,7 +39,9 @@ def run(arguments: Sequence[str]) -> int:
     chosen = chosen_config(parser, options, searched=not options.elsewhere)
     with _without_logs():
         verdict = _verdict(chosen, target, options)
-    if options.json:
+    if options.print_effective:
+        _print_effective(verdict, chosen, target, options)
+    elif options.json:
         print(machine_report.as_json(verdict, strict=options.strict))
     elif options.sarif:
         print(machine_report.as_sarif(verdict))
@@ -73,6 +75,14 @@ def _print(verdict: Verdict) -> None:
         text_report.provider_table(verdict)
         print()
     text_report.report(verdict, stream=sys.stdout)
+
+
+def _print_effective(verdict: Verdict, chosen: ChosenConfig, target: Target, options: argparse.Namespace) -> None:
+    """Print the config itself, and on stderr what there is to be said of it."""
+    source = read(chosen.path, options.shown_as)
+    if verdict.passes() and not isinstance(source, Finding):
+        print(effective.effective_config(manifests.unwrap(source), target), end="")
+    text_report.report(verdict, with_information=False)
 
 
 def _given_environment(options: argparse.Namespace) -> dict[str, str]:
@@ -116,5 +126,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--strict", action="store_true", help="fail on warnings as well")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON")
+    output.add_argument(
+        "--print-effective",
+        action="store_true",
+        help="print the config as it is served: variables expanded, what is off left out, secrets masked",
+    )
     output.add_argument("--sarif", action="store_true", help="print SARIF 2.1.0, for code hosts")
     return parser

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from distribution.logs.levels import set_level
 from distribution.overlay.declaration import change
 from distribution.verification.masking import shown
 from providers.error_body import SERVER_ERROR, error_body
@@ -23,6 +24,7 @@ NOT_FOUND = re.compile(
     r"|Vector_store)"
     r"\b.* not (found|served)\b|Provided step_id .* could not be found"
 )
+ENDPOINT = re.compile(r"Error executing endpoint route='(?P<route>.*)' method='(?P<method>.*)'")
 MOST_ERRORS = 20
 """How many mistakes of a request an answer names."""
 
@@ -129,8 +131,8 @@ def log_request_pre_validation(log_body: Any) -> Any:
 
 
 NEEDLESS_TRACEBACKS = (
-    "A traceback of a hundred lines stands in the log for each mistake of a client and each refusal of a service "
-    "behind the server; to render it keeps all others waiting."
+    "An ERROR with a traceback of a hundred lines stands in the log for each mistake of a client and each refusal of a "
+    "service behind the server; to render it keeps all others waiting."
 )
 
 
@@ -144,10 +146,15 @@ def logger(adapter: Any) -> Any:
         from llama_stack.core.server import server
 
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, Exception) and _status(server.translate_exception(error)) != SERVER_ERROR:
-            record.msg, record.args = f"{record.getMessage()}: {_one_line(error)}", ()
-            record.exc_info = None
-        return True
+        if not isinstance(error, Exception):
+            return True
+        status = _status(server.translate_exception(error))
+        if status == SERVER_ERROR and not isinstance(getattr(error, "status_code", None), int):  # our own
+            return True
+        said = ENDPOINT.sub(lambda match: f"{match['method'].upper()} {match['route']}", record.getMessage())
+        record.msg, record.args = f"{said}: {_one_line(error)}", ()
+        record.exc_info = record.exc_text = None
+        return set_level(record, logging.INFO if status < SERVER_ERROR else logging.WARNING)
 
     adapter.logger.addFilter(without_needless_traceback)
     return adapter

@@ -1,75 +1,103 @@
-"""The log: what a request brings can forge no line, hide none and stop none."""
+"""The log: one line for each entry and each request, at the levels that were asked for, on every launch path."""
 
 import logging
-import re
-import traceback
 from typing import Any
 
+from distribution.logs import levels
+from distribution.logs.access import AccessLog
+from distribution.logs.output import is_json, output, set_up
 from distribution.overlay.declaration import change
+from distribution.upstream.application import APPLICATION_FACTORY
+from distribution.upstream.log_settings import ACCESS
 
 LOG = "llama_stack.log"
-WHY = (
+UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access")
+UVICORNS_DETAILS = levels.as_details(
+    ("Waiting for application startup", "Application startup complete", "Waiting for application shutdown")
+)
+LEVELS = (
+    "LLAMA_STACK_LOGGING is without effect: the levels that it gives are those of loggers that nobody uses. Those of "
+    "`logging_config` hold for what is imported after the run config is read. Requests have no category."
+)
+ACCESS_LINES = (
+    "uvicorn's line of a request says neither how long it took nor which model was asked, has no id to find what else "
+    "was logged of it, and says of a client that has left that it got its answer."
+)
+
+
+@change(
+    f"{LOG}:setup_logging",
+    takes=("category_levels", "log_file"),
+    why="Lines are broken and filled up with blanks to 120 columns, without the zone of their time, so that no "
+    "collector of logs can read them; rich renders each for a millisecond and more. "
     "Names, paths and messages of a request are logged as they are: terminal escapes and line ends of theirs make "
     "entries that nobody wrote, or hide what was; `[red]` and the like are taken for markup and vanish. One half of "
-    "a surrogate pair stops the log for good, since rich tries the same text again with every entry."
+    "a surrogate pair stops the log for good, since rich tries the same text again with every entry.",
+    advisory="log-forged-or-stopped",
 )
-# All of Unicode's controls but line ends and tabs, what turns the direction of writing, line ends of other kinds,
-# and halves of surrogate pairs.
-_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-LONGEST = 4000
-"""How many characters of a line are logged."""
-_LONG = re.compile(f"([^\n]{{{LONGEST}}})([^\n]+)")
-_FURTHER_LINE = "\n  "
+def setup_logging(original: Any) -> Any:
+    def setup_logging(category_levels: dict[str, int] | None = None, log_file: str | None = None) -> None:
+        set_up()
+
+    return setup_logging
 
 
-def harmless(text: str) -> str:
-    """Return a text of one entry: controls written as escapes, long lines cut, all after the first indented."""
-    text = text.rstrip("\n")
-    if len(text) > LONGEST:
-        text = _LONG.sub(lambda line: f"{line[1]} ... and {len(line[2])} characters more", text)
-    if "\n" in text:
-        text = text.replace("\r\n", "\n").replace("\n", _FURTHER_LINE)
-    return _HARMFUL.sub(_escaped, text)
+@change(f"{LOG}:get_logger", takes=("name", "category", "config"), why=LEVELS)
+def get_logger(original: Any) -> Any:
+    def get_logger(name: str, category: str = "uncategorized", config: Any = None) -> Any:
+        adapter = original(name, category)
+        levels.note_category(name, category)
+        if config:
+            wished = logging.getLevelNamesMapping()
+            levels.take_up(
+                [
+                    (category, wished[level.upper()])
+                    for category, level in config.category_levels.items()
+                    if level.upper() in wished
+                ]
+            )
+        return adapter
+
+    return get_logger
 
 
-def _escaped(match: re.Match[str]) -> str:
-    return match[0].encode("unicode_escape", "surrogatepass").decode()
+@change(f"{LOG}:CATEGORIES", why=LEVELS)
+def categories(original: list[str]) -> list[str]:
+    return [*original, ACCESS]
 
 
-def make_harmless(record: logging.LogRecord) -> bool:
-    """Filter of a handler: the record's text, its traceback included, as `harmless` returns it and without markup."""
-    if getattr(record, "is_harmless", False):  # of another handler's
-        return True
-    try:
-        text = record.getMessage()
-    except Exception:
-        return True  # logging itself says what is wrong with it
-    if record.exc_info and record.exc_info[1]:
-        text = f"{text}\n{''.join(traceback.format_exception(record.exc_info[1]))}"
-    record.msg, record.args, record.exc_info, record.exc_text = harmless(text), (), None, None
-    record.markup = False
-    record.highlighter = None  # rich looks for what to colour in time that grows with the square of a word's length
-    record.is_harmless = True
-    return True
+@change(
+    "uvicorn.config:Config.configure_logging",
+    takes=("self",),
+    why="Where uvicorn's own command starts the server, as the operator does, its lines have a form of their own.",
+)
+def configure_logging(original: Any) -> Any:
+    def configure_logging(self: Any) -> None:
+        if self.app != APPLICATION_FACTORY:
+            original(self)
+            return
+        set_up()
+        if not isinstance(self.log_config, str):  # a file of the user's own
+            self.log_config = None
+            for name in UVICORN_LOGGERS:
+                logger = logging.getLogger(name)
+                logger.handlers, logger.propagate = [], True
+        logging.getLogger("uvicorn.error").addFilter(UVICORNS_DETAILS)
+        original(self)
+        # uvicorn writes a line for each request where this logger has somebody to hand it to. We do.
+        access = logging.getLogger("uvicorn.access")
+        access.handlers, access.propagate = [], False
+
+    return configure_logging
 
 
-def filtering(handler: Any) -> Any:
-    class Handler(handler):  # type: ignore[misc]
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            self.addFilter(make_harmless)
+@change("llama_stack.core.server.server:StackApp.build_middleware_stack", takes=("self",), why=ACCESS_LINES)
+def build_middleware_stack(original: Any) -> Any:
+    def build_middleware_stack(self: Any) -> Any:
+        stack = original(self)
+        level = levels.level_of(ACCESS)
+        if level > logging.INFO:
+            return AccessLog(stack, None)
+        return AccessLog(stack, output(), as_json=is_json(), with_probes=level <= logging.DEBUG)
 
-    Handler.__name__ = handler.__name__
-    return Handler
-
-
-for name in ("CustomRichHandler", "CustomFileHandler"):
-    change(f"{LOG}:{name}", why=WHY, advisory="log-forged-or-stopped")(filtering)
-
-
-@change(f"{LOG}:strip_rich_markup", takes=("text",), why=WHY, advisory="log-forged-or-stopped")
-def strip_rich_markup(original: Any) -> Any:
-    def strip_rich_markup(text: str) -> str:
-        return text
-
-    return strip_rich_markup
+    return build_middleware_stack

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import logging
-import sys
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ AsyncFunction = Callable[..., Awaitable[Any]]
 
 SECONDS_BETWEEN_TRIES = 5.0
 LONGEST_SECONDS_BETWEEN_TRIES = 60.0
+REFRESH_FAILED = re.compile(r"Model refresh failed for provider (.+?): ")
 
 
 class NotStarted:
@@ -82,6 +83,20 @@ def run_workers(original: Callable[[Any], None]) -> Any:
         original(self)
 
     return run
+
+
+@change(
+    "llama_stack.core.routing_tables.models:logger",
+    why="A service that is down is a warning every 300 seconds, twice at the start. Here it is said once that it is "
+    "down, and once that it answers again.",
+)
+def models_logger(adapter: Any) -> Any:
+    def not_said_already(record: logging.LogRecord) -> bool:
+        refresh = REFRESH_FAILED.match(record.getMessage())
+        return not (refresh and ("inference", refresh[1]) in current.unreachable)
+
+    adapter.logger.addFilter(not_said_already)
+    return adapter
 
 
 @change(
@@ -242,7 +257,7 @@ async def _take_up(impls: dict[Any, Any], api: str, provider_id: str) -> None:
         return
     if is_back:
         del current.unreachable[api, provider_id]
-        print(f"the service behind `{provider_id}` answers again", file=sys.stderr, flush=True)
+        log.info("the service behind `%s` answers again", provider_id)
 
 
 async def _try_again(pending: Pending) -> None:

@@ -78,9 +78,13 @@ class Masker:
 
     def text(self, text: str) -> str:
         """Return the text with every known secret replaced, and what is written as one."""
-        text = _without_written_secrets(text)
         for secret in of_request.get():
             text = text.replace(secret, MASK)
+        return self.known(text)
+
+    def known(self, text: str) -> str:
+        """Return the same whoever asks: the secrets of the request at hand stay."""
+        text = _without_written_secrets(text)
         return self._secrets.sub(_mask_unless_name, text) if self._secrets else text
 
     def data(self, value: Any) -> Any:
@@ -176,7 +180,7 @@ class MaskedRecords:
         if record.exc_info and record.exc_info[1]:
             text = "".join(traceback.format_exception(record.exc_info[1]))
             if (masked_text := self._masker.text(text)) != text:
-                masked, record.exc_info = f"{masked}\n{masked_text}", None
+                record.exc_text = masked_text  # what handlers write in place of the exception's own
         if masked != message:
             record.msg, record.args = masked, ()
         return record
@@ -213,3 +217,8 @@ _of_process = Masker({}, {})
 def shown(value: Any) -> Any:
     """Return what may be shown of a text or of data to somebody else: without all secrets that this process knows."""
     return _of_process.data(value)
+
+
+def without_known_secrets(text: str) -> str:
+    """Return a text without what `Masker.known` replaces, for those who keep it from one request to the next."""
+    return _of_process.known(text)

@@ -5,12 +5,16 @@ What is not to be stored leaves no trace in a conversation either.
 
 import copy
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
+from llama_stack.log import get_logger
 from llama_stack.providers.inline.agents.meta_reference.responses.openai_responses import OpenAIResponsesImpl
 
 from providers.agents.inference import forget_failure, last_failure
 from providers.agents.request_checks import checked, require_messages
+
+log = get_logger(name=__name__, category="agents")
 
 # What a request without items of its own may consist of: the parameters after input and model, in their order.
 OTHER_INPUT = ("instructions", "previous_response_id", "conversation")
@@ -34,9 +38,10 @@ class Responses(OpenAIResponsesImpl):
         inference: Any = self.inference_api
         await inference.require_model(model)
         try:
-            return await super().create_openai_response(input, model, *arguments, **options)
+            answer = await super().create_openai_response(input, model, *arguments, **options)
         except RuntimeError as error:
             raise last_failure() or error from None
+        return _failures_logged(answer) if hasattr(answer, "__aiter__") else answer
 
     async def _create_streaming_response(self, *arguments: Any, **options: Any) -> AsyncIterator[Any]:
         """Stream a response; the last event comes when the response and its conversation have been stored.
@@ -65,3 +70,12 @@ class Responses(OpenAIResponsesImpl):
         processed = await super()._process_input_with_previous_response(*arguments, **options)
         require_messages(processed[1])
         return processed
+
+
+async def _failures_logged(events: Any) -> AsyncIterator[Any]:
+    """Stream events; a failure, which is one of them and raises nothing, is in the log too."""
+    async with aclosing(events):
+        async for event in events:
+            if event.type == "response.failed" and event.response.error:
+                log.warning(f"A response failed: {event.response.error.message}")
+            yield event

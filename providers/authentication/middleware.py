@@ -52,7 +52,7 @@ class Authentication:
         try:
             user = await self._user(scope)
         except NotAuthenticated as error:
-            log.warning("%s was not let in: %s", _who(scope), error)
+            log.info("%s was not let in: %s", _who(scope), error)
             await _refuse(401, INCORRECT if _authorizations(scope) else NOT_SENT, scope, receive, send)
         except AuthenticationUnavailable as error:
             log.error("%s was not let in: %s", _who(scope), error)

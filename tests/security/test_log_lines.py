@@ -8,7 +8,7 @@ from tests.security.conftest import Served
 
 pytestmark = pytest.mark.advisory("log-forged-or-stopped")
 
-FORGED = "INFO 2026-01-01 00:00:00,000 nobody: all is well"
+FORGED = "2026-01-01T00:00:00.000Z INFO nobody: all is well"
 ENDS = ("\r", "\n", "\r\n", "\u2028", "\u0085")
 
 
@@ -36,11 +36,11 @@ def test_no_terminal_escapes_reach_the_log(served: Served) -> None:
 def test_nothing_is_taken_for_markup(served: Served) -> None:
     ask_for(served, "[bold]seen[/bold] [/red]")
 
-    assert "[bold]seen[/bold] [/red]" in " ".join(served.log.split())
+    assert "[bold]seen[/bold] [/red]" in served.log
 
 
 def test_the_log_goes_on_and_is_quick_after_a_long_word(served: Served) -> None:
-    ask_for(served, "x" * 2_000_000)  # a quarter of an hour of rich's, in every entry
+    ask_for(served, "x" * 2_000_000)  # a quarter of an hour of upstream's, in every entry
     ask_for(served, "after-the-long-word")
 
     assert "after-the-long-word" in served.log
@@ -52,3 +52,14 @@ def test_a_path_is_written_as_it_came(served: Served) -> None:
 
     assert "INFO forged" not in [line.strip() for line in served.log.splitlines()]
     assert "\x1b" not in served.log
+
+
+def test_each_line_of_the_log_is_the_images_own(served: Served) -> None:
+    for path in ("a%0d%0a" + FORGED.replace(" ", "%20"), "%C2%85%E2%80%A8", "b?token=secret-in-a-query"):
+        served.http.get(f"/v1/models/{path}", headers={"x-request-id": 'c"d', "user-agent": "kube-probe/1"})
+    served.http.get("/v1/models")  # by its answer the lines of those before are written
+
+    begins = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (DEBUG|INFO|WARNING|ERROR) [^ ]+( \[\S+\])?: ")
+    assert [line for line in served.log.splitlines() if not begins.match(line)] == []
+    assert "/v1/models/b 404 " in served.log
+    assert "secret-in-a-query" not in served.log

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from distribution.upstream import log_settings
 from distribution.upstream.settings import NUMBERS
-from distribution.verification.findings import Finding, KeyPath
+from distribution.verification.findings import Finding, KeyPath, Severity
 from distribution.verification.resolution import Resolution
 from distribution.verification.subject import Address, Subject
 
@@ -19,6 +20,7 @@ def check(subject: Subject, resolution: Resolution) -> Iterator[Finding]:
     yield from _tls(subject)
     yield from _workers(subject, resolution)
     yield from _numbers(subject)
+    yield from _log(subject)
     if subject.target.here and subject.target.address:
         yield from _port(subject, subject.target.address)
 
@@ -63,6 +65,29 @@ def _numbers(subject: Subject) -> Iterator[Finding]:
                 f"The variable {number.variable} is `{value}`, which is no number of {number.unit}.",
                 f"Set it to a whole number from {number.least} on, as in {number.default}, or leave it out.",
             )
+
+
+def _log(subject: Subject) -> Iterator[Finding]:
+    environment = subject.target.environment or {}
+    form = environment.get(log_settings.LOG_FORMAT, "")
+    if form and form.lower() not in log_settings.FORMATS:
+        yield subject.finding(
+            "invalid-value",
+            ("server",),
+            f"The variable {log_settings.LOG_FORMAT} is `{form}`, which is no form of the log.",
+            f"Set it to {' or '.join(log_settings.FORMATS)}, or leave it out.",
+        )
+    levels, mistakes = log_settings.wished_levels(environment.get(log_settings.LOG_LEVELS, ""))
+    known = log_settings.categories()
+    mistakes += [f"{category}=..." for category, _ in levels if category not in known]
+    if mistakes:
+        yield subject.finding(
+            "invalid-value",
+            ("server",),
+            f"The variable {log_settings.LOG_LEVELS} asks for levels that there are not: {', '.join(mistakes)}.",
+            f"Write `category=level,...` with debug, info, warning or error, and of {', '.join(known)}.",
+            severity=Severity.WARNING,
+        )
 
 
 def _tls(subject: Subject) -> Iterator[Finding]:

@@ -44,6 +44,18 @@ def location(finding: Finding) -> str:
     return f"{finding.file}:{finding.line}:{finding.column}"
 
 
+def line(finding: Finding) -> str:
+    """Return a finding as one line, for logs."""
+    advice = " ".join(finding.advice.split())
+    return f"{location(finding)}: {finding.severity}: {finding.message} {advice} ({finding.code})"
+
+
+def lines(verdict: Verdict) -> list[str]:
+    """Return the errors and warnings as lines, the summary last."""
+    found = [line(one) for one in verdict.findings if one.severity is not Severity.INFO]
+    return [*found, summary(verdict)]
+
+
 def report(verdict: Verdict, *, with_information: bool = True, stream: TextIO | None = None) -> None:
     """Print every finding and the summary; colours only on a terminal."""
     stream = stream or sys.stderr
