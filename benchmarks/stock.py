@@ -15,7 +15,7 @@ LOCAL_FILES = {
     "provider_id": "localfs",
     "provider_type": "inline::localfs",
     "config": {
-        "storage_dir": "/data/files",
+        "storage_dir": "${env.FILES_STORAGE_DIR:=/data/files}",
         "metadata_store": {"backend": "sql_default", "table_name": "files_metadata"},
     },
 }
@@ -49,6 +49,7 @@ def run_config() -> str:
     by_api["files"] = [LOCAL_FILES]  # ours are of this kit's own types
     document["providers"] = {api: entries for api, entries in by_api.items() if entries}
     document["apis"] = [api for api in document["apis"] if api in document["providers"]]
+    del document["server"]["auth"]  # an authentication that is off by a variable is an error there
     return yaml.safe_dump(document)
 
 
