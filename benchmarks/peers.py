@@ -32,7 +32,7 @@ TOKEN = "the-token-of-the-benchmarks"  # noqa: S105 (of servers that nobody else
 STOCK = paths.BUILD / "benchmarks"
 """Where stock is installed, for later runs as well."""
 
-_MOUNTED = Path("/mnt")
+_MOUNTED, _STATE = Path("/mnt"), Path("/", payload.DATA)
 _TOKENS = "tokens"
 
 
@@ -71,24 +71,42 @@ class Peer:
 
 @contextmanager
 def staged() -> Iterator[tuple[Peer, Peer]]:
-    """Ours and stock in the tree that a build would make."""
-    if why := sandbox.why_unavailable():
-        raise SystemExit(f"the image's tree cannot be run: {why}")
-    with staging.one_at_a_time():
-        tree = staging.whole_tree()
+    """Ours and stock on the tree that a build would make."""
+    with _tree() as tree:
         site = _install_stock(tree)
         _write_run_configs(site)
-
-        def enter(words: Sequence[str], environment: Mapping[str, str], data: Path) -> list[str]:
-            all_variables = {**payload.ENVIRONMENT, **environment}
-            return sandbox.command(tree.root, words, environment=all_variables, data=data, work=site)
-
-        state, image_config = Path("/", payload.DATA), Path("/", payload.HOME, "run.yaml")
-        ours = Peer("ours", payload.ENTRYPOINT, image_config, image_config, enter, sandbox.stop, state)
         # -S leaves out the directory where our packages are, PYTHONPATH names the one of stock's.
         words = ["env", f"PYTHONPATH={_MOUNTED}", "python", "-S", *_STOCK_WORDS]
         configs = (_MOUNTED / "run.yaml", _MOUNTED / "guarded.yaml")
-        yield ours, Peer("stock", words, *configs, enter, sandbox.stop, state)
+        yield _ours(tree), Peer("stock", words, *configs, _entering(tree, site), sandbox.stop, _STATE)
+
+
+@contextmanager
+def staged_ours() -> Iterator[Peer]:
+    """Ours alone."""
+    with _tree() as tree:
+        yield _ours(tree)
+
+
+@contextmanager
+def _tree() -> Iterator[Stage]:
+    if why := sandbox.why_unavailable():
+        raise SystemExit(f"the image's tree cannot be run: {why}")
+    with staging.one_at_a_time():
+        yield staging.whole_tree()
+
+
+def _ours(tree: Stage) -> Peer:
+    config = Path("/", payload.HOME, "run.yaml")
+    return Peer("ours", payload.ENTRYPOINT, config, config, _entering(tree), sandbox.stop, _STATE)
+
+
+def _entering(tree: Stage, work: Path | None = None) -> Callable[[Sequence[str], Mapping[str, str], Path], list[str]]:
+    def enter(words: Sequence[str], environment: Mapping[str, str], data: Path) -> list[str]:
+        all_variables = {**payload.ENVIRONMENT, **environment}
+        return sandbox.command(tree.root, words, environment=all_variables, data=data, work=work)
+
+    return enter
 
 
 @contextmanager

@@ -48,6 +48,12 @@ def wait_until_idle(root: int) -> None:
         before = now
 
 
+def program(root: int) -> int:
+    """The process that a sandbox runs; the process itself where there is no sandbox."""
+    command = Path(f"/proc/{root}/comm").read_text().strip()
+    return next(_children(root)) if command == "unshare" else root
+
+
 def held(root: int) -> Held:
     """What a process and all below it hold now."""
     memory = threads = 0
@@ -89,7 +95,11 @@ def _open_files(process: int) -> Iterator[str]:
 
 def _tree(root: int) -> Iterator[int]:
     yield root
-    for thread in Path(f"/proc/{root}/task").glob("*"):
+    for child in _children(root):
+        yield from _tree(child)
+
+
+def _children(process: int) -> Iterator[int]:
+    for thread in Path(f"/proc/{process}/task").glob("*"):
         with suppress(OSError):
-            for child in (thread / "children").read_text().split():
-                yield from _tree(int(child))
+            yield from map(int, (thread / "children").read_text().split())
