@@ -24,9 +24,11 @@ from benchmarks import backend, stock
 from builder import command, paths, payload, progress, sandbox, staging
 from builder.stage import Stage
 from tests.support import identity_provider
+from tests.support.postgres import Postgres
 from tests.support.process import LOOPBACK, Program, answers, free_port, running, scratch
 
 CHAT_MODEL = f"vllm/{backend.CHAT_MODEL}"
+CHAT_PATH = "/v1/chat/completions"
 EMBEDDING_MODEL = f"vllm-embedding/{backend.EMBEDDING_MODEL}"
 TOKEN = "the-token-of-the-benchmarks"  # noqa: S105 (of servers that nobody else reaches)
 STOCK = paths.BUILD / "benchmarks"
@@ -144,6 +146,17 @@ def serve(peer: Peer, model_server: Server, settings: Mapping[str, str] | None =
     """Start a peer on new state; it asks `model_server` for everything. `settings` are further variables."""
     with scratch("data") as data, _started(peer, peer.run_config, model_server, data, settings or {}) as server:
         yield server
+
+
+def on_postgres(database: Postgres) -> dict[str, str]:
+    """Settings of a server that keeps its state in PostgreSQL."""
+    return {
+        "POSTGRES_HOST": database.host,
+        "POSTGRES_PORT": str(database.port),
+        "POSTGRES_DB": database.database,
+        "POSTGRES_USER": database.user,
+        "POSTGRES_PASSWORD": database.password,
+    }
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from typing import Any
 
 from benchmarks import backend
 from benchmarks.load import Request, posted
-from benchmarks.peers import CHAT_MODEL, EMBEDDING_MODEL, Server
+from benchmarks.peers import CHAT_MODEL, CHAT_PATH, EMBEDDING_MODEL, Server
 
 CHAT = posted(
-    "/v1/chat/completions",
+    CHAT_PATH,
     {
         "model": CHAT_MODEL,
         "messages": [

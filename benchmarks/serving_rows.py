@@ -3,13 +3,15 @@
 import json
 import statistics
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from benchmarks import load, peers, state, streams
+from benchmarks import load, peers, size, state, streams
 from benchmarks.load import Request, Sample, alternating, median_of, posted
 from benchmarks.peers import CHAT_MODEL, Peer, Server
 from benchmarks.report import Figure, Target
 from benchmarks.serving_bench import Bench
 from benchmarks.serving_requests import CHAT, COMPLETION, UPLOAD, asked, embedding, search_of
+from tests.support import postgres
 
 NO_FAILURE = Target(0)
 FASTER = Target(1, of_ratio=True, at_least=True)
@@ -17,6 +19,8 @@ MANY_TIMES = Target(40, of_ratio=True, at_least=True)
 SHORT, LONG = 10, 200
 """Chunks of a stream; what differs is what the chunks cost, and not the request."""
 STREAMS_AT_ONCE = 4
+SPEED = ("uvloop", "httptools", "msgspec")
+"""Packages that are in the image for speed alone."""
 
 
 Row = Callable[[Bench], list[Figure]]
@@ -129,20 +133,20 @@ def responses(bench: Bench) -> list[Figure]:
 
 
 def stored(bench: Bench) -> list[Figure]:
-    """Acknowledged completions that are in the database."""
-    effort = bench.effort
-    taken = {
-        server.name: state.store(
-            server, CHAT.path, json.loads(CHAT.body), clients=64, count=effort.stored, seconds=effort.most_seconds
-        )
-        for server in bench.pair
-    }
-    acknowledged = {name: float(one.acknowledged) for name, one in taken.items()}
-    lost = {name: float(one.lost) for name, one in taken.items()}
-    return [
-        _figure("stored, 64 connections: acknowledged", "", acknowledged),
-        _figure("stored, 64 connections: not in the database", "", lost, NO_FAILURE),
-    ]
+    """Acknowledged completions that are in SQLite."""
+    taken = {server.name: _stored(bench, server, partial(state.stored_ids, server.data)) for server in bench.pair}
+    return _losses("stored in SQLite, 64 connections", taken)
+
+
+def stored_in_postgres(bench: Bench) -> list[Figure]:
+    """Acknowledged completions that are in PostgreSQL."""
+    taken = {}
+    with postgres.serve() as databases:
+        for peer in (bench.ours, bench.stock):
+            database = databases.new_database()
+            with peers.serve(peer, bench.model_server, peers.on_postgres(database)) as server:
+                taken[peer.name] = _stored(bench, server, partial(state.ids_in_postgres, database))
+    return _losses("stored in PostgreSQL, 64 connections", taken)
 
 
 def memory(bench: Bench) -> list[Figure]:
@@ -181,6 +185,13 @@ def start(bench: Bench) -> list[Figure]:
     return [_figure("start to healthy", "s", medians, Target(0.35, of_ratio=True))]
 
 
+def image(_: Bench) -> list[Figure]:
+    """What the packages that were added for speed add to the image."""
+    return [
+        Figure("image: uvloop, httptools, msgspec compressed", "MB", size.compressed(SPEED) / 1e6, target=Target(5))
+    ]
+
+
 def log(bench: Bench) -> list[Figure]:
     """Lines for a request, and what those of requests cost."""
     taken = bench.sample(bench.pair, CHAT)
@@ -212,10 +223,26 @@ ROWS: Mapping[str, Row] = {
     "responses": responses,
     "log": log,
     "stored": stored,
+    "stored-postgres": stored_in_postgres,
     "memory": memory,
     "start": start,
+    "image": image,
 }
 """Every row by the name that `--only` takes."""
+
+
+def _stored(bench: Bench, server: Server, ids: Callable[[], set[str]]) -> state.Stored:
+    effort = bench.effort
+    return state.store(server, json.loads(CHAT.body), ids, clients=64, count=effort.stored, seconds=effort.most_seconds)
+
+
+def _losses(name: str, taken: Mapping[str, state.Stored]) -> list[Figure]:
+    acknowledged = {server: float(one.acknowledged) for server, one in taken.items()}
+    lost = {server: float(one.lost) for server, one in taken.items()}
+    return [
+        _figure(f"{name}: acknowledged", "", acknowledged),
+        _figure(f"{name}: not there", "", lost, NO_FAILURE),
+    ]
 
 
 def _plain(bench: Bench, name: str, request: Request, target: Target) -> list[Figure]:

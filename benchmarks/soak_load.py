@@ -14,12 +14,11 @@ from typing import Any
 import aiohttp
 
 from benchmarks import streams
-from benchmarks.peers import CHAT_MODEL, EMBEDDING_MODEL, Server
+from benchmarks.peers import CHAT_MODEL, CHAT_PATH, EMBEDDING_MODEL, Server
 
 CLIENTS = 16
 TIMEOUT = 30
 """Seconds for one request."""
-PATH = streams.PATH
 REMEMBERED = 200
 """Completions that may be read or removed; the newest."""
 SHOWN = 3
@@ -86,12 +85,12 @@ class Load:
             await asyncio.gather(*(work() for _ in range(CLIENTS)))
 
     async def _chat(self, session: aiohttp.ClientSession) -> None:
-        answer = await _asked(session, "POST", PATH, 200, self._chat_body("How are you?"))
+        answer = await _asked(session, "POST", CHAT_PATH, 200, self._chat_body("How are you?"))
         self._acknowledged(answer["id"])
 
     async def _stream(self, session: aiohttp.ClientSession) -> None:
         chunks = self._random.choice((1, 5, 50))
-        async with session.post(PATH, json=streams.body(chunks)) as response:
+        async with session.post(CHAT_PATH, json=streams.body(chunks)) as response:
             content = await response.read()
         _expect(response.status == 200, f"{response.status} {content[:200]!r}")
         _expect(content.count(b"t=") == chunks, f"{content.count(b't=')} chunks of {chunks}")
@@ -99,14 +98,14 @@ class Load:
             self._acknowledged(identifier[1].decode())
 
     async def _leave_stream(self, session: aiohttp.ClientSession) -> None:
-        async with session.post(PATH, json=streams.body(500)) as response:
+        async with session.post(CHAT_PATH, json=streams.body(500)) as response:
             await response.content.readany()
             response.close()
 
     async def _leave_early(self, session: aiohttp.ClientSession) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(0.05):
-                await _asked(session, "POST", PATH, 200, self._chat_body("Answer after 300 ms"))
+                await _asked(session, "POST", CHAT_PATH, 200, self._chat_body("Answer after 300 ms"))
 
     async def _embed(self, session: aiohttp.ClientSession) -> None:
         texts = [f"text {next(self._numbers)}" for _ in range(self._random.choice((1, 1, 8, 64)))]
@@ -116,32 +115,32 @@ class Load:
     async def _fail(self, session: aiohttp.ClientSession) -> None:
         status = self._random.choice((400, 429, 500, 503))
         stream = {"stream": self._random.random() < 0.3}
-        async with session.post(PATH, json=self._chat_body(f"Please answer with {status}") | stream) as response:
+        async with session.post(CHAT_PATH, json=self._chat_body(f"Please answer with {status}") | stream) as response:
             content = await response.read()
         # Of a stream, the status may have been sent before the model server refused.
         _expect(response.status >= 400 or b'"error"' in content, f"{response.status} {content[:200]!r}")
 
     async def _ask_wrongly(self, session: aiohttp.ClientSession) -> None:
         body = self._random.choice(({"model": "nobody/knows", "messages": []}, {"model": CHAT_MODEL}, {"messages": 1}))
-        async with session.post(PATH, json=body) as response:
+        async with session.post(CHAT_PATH, json=body) as response:
             content = await response.read()
         _expect(400 <= response.status < 500, f"{response.status} {content[:200]!r}")
 
     async def _read(self, session: aiohttp.ClientSession) -> None:
         if self._recent:
             identifier = self._random.choice(self._recent)
-            answer = await _asked(session, "GET", f"{PATH}/{identifier}", 200)
+            answer = await _asked(session, "GET", f"{CHAT_PATH}/{identifier}", 200)
             _expect(answer["id"] == identifier, f"asked for {identifier}, got {answer['id']}")
 
     async def _list(self, session: aiohttp.ClientSession) -> None:
-        await _asked(session, "GET", f"{PATH}?limit=5", 200)
+        await _asked(session, "GET", f"{CHAT_PATH}?limit=5", 200)
 
     async def _remove(self, session: aiohttp.ClientSession) -> None:
         if self._recent:
             identifier = self._recent.popleft()  # nobody reads what is being removed
-            await _asked(session, "DELETE", f"{PATH}/{identifier}", 200)
+            await _asked(session, "DELETE", f"{CHAT_PATH}/{identifier}", 200)
             self._outcome.removed.add(identifier)
-            await _asked(session, "GET", f"{PATH}/{identifier}", 404)
+            await _asked(session, "GET", f"{CHAT_PATH}/{identifier}", 404)
 
     def _chat_body(self, content: str) -> dict[str, Any]:
         return {"model": CHAT_MODEL, "messages": [{"role": "user", "content": f"{next(self._numbers)} {content}"}]}

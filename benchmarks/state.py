@@ -3,17 +3,20 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psycopg
+from psycopg import sql
 
 from benchmarks import load, usage
 from benchmarks.load import Request
-from benchmarks.peers import Server
+from benchmarks.peers import CHAT_PATH, Server
+from tests.support.postgres import Postgres
 
 TIMEOUT = 60
 """Seconds for one request."""
@@ -27,11 +30,13 @@ class Stored:
     lost: int
 
 
-def store(server: Server, path: str, body: Mapping[str, Any], *, clients: int, count: int, seconds: float) -> Stored:
-    """Have completions made by many clients, at most so many and so long, and look for them where they are stored."""
-    acknowledged = asyncio.run(_acknowledged(server, path, body, clients, count, seconds))
+def store(
+    server: Server, body: Mapping[str, Any], stored: Callable[[], set[str]], *, clients: int, count: int, seconds: float
+) -> Stored:
+    """Have completions made by many clients, at most so many and so long, and look for their ids in what is stored."""
+    acknowledged = asyncio.run(_acknowledged(server, body, clients, count, seconds))
     usage.wait_until_idle(server.process)
-    return Stored(len(acknowledged), len(acknowledged - stored_ids(server.data)))
+    return Stored(len(acknowledged), len(acknowledged - stored()))
 
 
 def stored_ids(directory: Path) -> set[str]:
@@ -46,9 +51,20 @@ def stored_ids(directory: Path) -> set[str]:
     return found
 
 
-async def _acknowledged(
-    server: Server, path: str, body: Mapping[str, Any], clients: int, count: int, seconds: float
-) -> set[str]:
+def ids_in_postgres(database: Postgres) -> set[str]:
+    """The ids of all tables of a database."""
+    found: set[str] = set()
+    with psycopg.connect(database.url) as connection:
+        tables = connection.execute(
+            "SELECT table_name FROM information_schema.columns WHERE column_name = 'id' AND table_schema = 'public'"
+        ).fetchall()
+        for (table,) in tables:
+            query = sql.SQL("SELECT id FROM {}").format(sql.Identifier(table))
+            found.update(str(row[0]) for row in connection.execute(query))
+    return found
+
+
+async def _acknowledged(server: Server, body: Mapping[str, Any], clients: int, count: int, seconds: float) -> set[str]:
     ids: set[str] = set()
     numbers = iter(range(count))
     end = time.monotonic() + seconds
@@ -63,7 +79,7 @@ async def _acknowledged(
                 if time.monotonic() > end:
                     return
                 try:
-                    async with session.post(path, json=body) as response:
+                    async with session.post(CHAT_PATH, json=body) as response:
                         if response.ok:
                             ids.add((await response.json())["id"])
                 except (aiohttp.ClientError, TimeoutError):

@@ -10,9 +10,8 @@ import aiohttp
 
 from benchmarks import usage
 from benchmarks.load import MICROSECONDS
-from benchmarks.peers import CHAT_MODEL, Server
+from benchmarks.peers import CHAT_MODEL, CHAT_PATH, Server
 
-PATH = "/v1/chat/completions"
 TIMEOUT = 60
 """Seconds for one stream."""
 _SENT = re.compile(rb"t=(\d+) ")
@@ -80,7 +79,7 @@ async def _stream(session: aiohttp.ClientSession, chunks: int) -> tuple[float, l
     first = 0.0
     rest = b""
     asked = time.monotonic_ns()
-    async with session.post(PATH, json=body(chunks)) as response:
+    async with session.post(CHAT_PATH, json=body(chunks)) as response:
         response.raise_for_status()
         async for data in response.content.iter_any():
             now = time.monotonic_ns()

@@ -10,10 +10,9 @@ from openai import InternalServerError, OpenAI
 
 from benchmarks import backend, load, peers, streams
 from benchmarks.load import posted
+from benchmarks.peers import CHAT_PATH as CHAT
 from benchmarks.peers import Server
 from tests.support.process import LOOPBACK, NotInstalled
-
-CHAT = "/v1/chat/completions"
 
 
 @pytest.fixture(scope="module")
