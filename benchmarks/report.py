@@ -35,13 +35,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured quantity; `stock` is None where only ours has it."""
+    """One measured quantity; `stock` is None where only ours has it, `bare` where it means nothing without a server."""
 
     name: str
     unit: str
     ours: float
     stock: float | None = None
     target: Target | None = None
+    bare: float | None = None
+    """Of what both servers ask, without any server in front of it."""
+    others: float | None = None
+    """Percent of the machine that other programs took meanwhile."""
 
     @property
     def ratio(self) -> float | None:
@@ -78,20 +82,14 @@ def show(title: str, figures: Sequence[Figure], conditions: Conditions, *, as_js
         rows = [_as_dict(figure) for figure in figures]
         print(json.dumps({"title": title, "conditions": conditions.as_dict(), "figures": rows}, indent=2))
         return
-    table = Table("figure", box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
-    for name in ("ours", "stock", "unit", "ratio", "target", "met"):
-        table.add_column(name, justify="right" if name in ("ours", "stock", "ratio") else "left")
+    columns = _columns(figures)
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    for column in table.columns:
+        column.justify = "right" if column.header in _NUMBERS else "left"
     for figure in figures:
-        table.add_row(
-            figure.name,
-            _shown(figure.ours),
-            _shown(figure.stock),
-            figure.unit,
-            "" if figure.ratio is None else f"{figure.ratio:.2f}",
-            str(figure.target or ""),
-            {True: "yes", False: "no", None: ""}[figure.met],
-        )
-    console = Console(highlight=False, soft_wrap=True)
+        cells = _cells(figure)
+        table.add_row(*(cells[name] for name in columns))
+    console = Console(highlight=False, soft_wrap=True, width=_WIDTH)
     console.print(table)
     facts = conditions.as_dict()
     console.print(
@@ -100,12 +98,50 @@ def show(title: str, figures: Sequence[Figure], conditions: Conditions, *, as_js
     )
 
 
+def markdown(figures: Sequence[Figure]) -> str:
+    """The figures as a table of a document."""
+    columns = _columns(figures)
+    rows = [[_cells(figure)[name] for name in columns] for figure in figures]
+    rules = ["---:" if name in _NUMBERS else "---" for name in columns]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [columns, rules, *rows])
+
+
+_WIDTH = 140
+"""Characters of a line: a table in a pipe is one of lines too."""
+_NUMBERS = ("ours", "stock", "ratio", "bare", "others")
+
+
+def _columns(figures: Sequence[Figure]) -> list[str]:
+    """The headings: what no figure has is left out."""
+    columns = ["figure", "ours", "stock", "bare", "unit", "ratio", "target", "met", "others"]
+    for name in ("bare", "others"):
+        if all(getattr(figure, name) is None for figure in figures):
+            columns.remove(name)
+    return columns
+
+
+def _cells(figure: Figure) -> dict[str, str]:
+    return {
+        "figure": figure.name,
+        "ours": _shown(figure.ours),
+        "stock": _shown(figure.stock),
+        "bare": _shown(figure.bare),
+        "unit": figure.unit,
+        "ratio": "" if figure.ratio is None or not figure.unit else _shown_ratio(figure.ratio),  # counts have none
+        "target": str(figure.target or ""),
+        "met": {True: "yes", False: "no", None: ""}[figure.met],
+        "others": "" if figure.others is None else f"{figure.others:.0f} %",
+    }
+
+
 def _as_dict(figure: Figure) -> dict[str, Any]:
     return {
         "name": figure.name,
         "unit": figure.unit,
         "ours": figure.ours,
         "stock": figure.stock,
+        "bare": figure.bare,
+        "others": figure.others,
         "ratio": figure.ratio,
         "target": str(figure.target) if figure.target else None,
         "met": figure.met,
@@ -117,6 +153,11 @@ def _shown(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _shown_ratio(value: float) -> str:
+    """Two digits after the point, or those that say something of a small one."""
+    return f"{value:.2f}" if value >= 0.1 or not value else f"{value:.2g}"
 
 
 def _load() -> float | None:

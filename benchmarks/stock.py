@@ -15,7 +15,7 @@ LOCAL_FILES = {
     "provider_id": "localfs",
     "provider_type": "inline::localfs",
     "config": {
-        "storage_dir": "/data/files",
+        "storage_dir": "${env.FILES_STORAGE_DIR:=/data/files}",
         "metadata_store": {"backend": "sql_default", "table_name": "files_metadata"},
     },
 }
