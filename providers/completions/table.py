@@ -1,6 +1,6 @@
 """The table of stored chat completions, made or brought up to date at the start.
 
-Its first columns are those of llama-stack 0.3.3, which goes on with the table as it is: what is added may be NULL.
+Its first columns are those of llama-stack, which goes on with the table as it is: what is added may be NULL.
 """
 
 from sqlalchemy import (
@@ -19,7 +19,7 @@ from sqlalchemy import (
 from providers.stores.tables import exclude_others
 
 UPSTREAMS_NAME = "chat_completions"
-"""The table of llama-stack 0.3.3, whatever its run config says."""
+"""The table of llama-stack, whatever its run config says."""
 
 # As the indexes have them, so that the databases find them there.
 OWNER = "coalesce(owner_principal, '')"
