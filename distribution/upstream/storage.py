@@ -13,10 +13,10 @@ BACKEND_TYPES: tuple[str, ...] = tuple(kind.value for kind in StorageBackendType
 
 BACKEND_DRIVERS = {
     "kv_redis": "redis",
-    "kv_sqlite": "aiosqlite",
+    "kv_sqlite": "sqlalchemy",
     "kv_postgres": "psycopg2",
     "kv_mongodb": "pymongo",
-    "sql_sqlite": "aiosqlite",
-    "sql_postgres": "asyncpg",
+    "sql_sqlite": "sqlalchemy",
+    "sql_postgres": "psycopg2",
 }
 """Type of a backend -> the module that has to be installed for it."""

@@ -12,6 +12,7 @@ has begun is done as a whole. When the database does not answer, requests fail w
 import asyncio
 import atexit
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -109,7 +110,7 @@ class Database(ABC):
         await asyncio.to_thread(self.close_now)
 
     def close_now(self) -> None:
-        """Do as ``close``, and wait for it."""
+        """Do as ``close``, and wait for it, but not for ever: a database may hang."""
         with self._lock:
             threads, self._threads = self._threads, []
             for thread in threads:
@@ -117,8 +118,9 @@ class Database(ABC):
                 if queue is not None:
                     queue.put(None)
             self._writes = self._reads = None
+        give_up_at = time.monotonic() + TIMEOUT
         for thread in threads:
-            thread.join(TIMEOUT)
+            thread.join(max(0.0, give_up_at - time.monotonic()))
 
     def _submit(self, request: Request) -> None:
         with self._lock:

@@ -32,8 +32,9 @@ def run_group(session: Session, group: Sequence[Request]) -> None:
             session.insert_and_commit(*shape, [row.values for row in rows])
             return
         except Exception as error:
+            if not session.lost:
+                session.rollback()
             _raise_unless_fault(session, error)
-            session.rollback()
             if len(rows) == 1:
                 rows[0].error = _explained(session, error, rows[0])
                 return

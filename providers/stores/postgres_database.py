@@ -41,13 +41,13 @@ TRANSACTION = "SELECT txid_current_if_assigned()"
 # Classes and codes of errors that are not the statement's fault: connection, resources (a full disk), intervention,
 # the system; a server that only reads, a role without rights, locks.
 UNUSABLE_CLASSES = ("08", "53", "57", "58", "XX", "28", "3D")
-UNUSABLE = {
+CONFLICTS = {errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED}
+UNUSABLE = CONFLICTS | {
     errorcodes.READ_ONLY_SQL_TRANSACTION,
     errorcodes.INSUFFICIENT_PRIVILEGE,
     errorcodes.LOCK_NOT_AVAILABLE,
     errorcodes.IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
 }
-CONFLICTS = {errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED}
 
 
 @dataclass(frozen=True)

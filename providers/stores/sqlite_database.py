@@ -22,6 +22,8 @@ from providers.stores.writer import unavailable
 MEMORY = ":memory:"
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
+POLLING = 0.05
+"""Seconds for which SQLite asks often whether the other has done. It asks less and less often, so it is begun anew."""
 CACHED_STATEMENTS = 512
 """As many statements are kept prepared: one for each number of rows in a group."""
 MAX_PARAMETERS = 32_000
@@ -65,7 +67,7 @@ class SqliteDatabase(Database):
                 Path(self._path).parent.mkdir(parents=True, exist_ok=True)
             driver = sqlite3.connect(
                 self._path,
-                timeout=BUSY_TIMEOUT,
+                timeout=POLLING if writes else BUSY_TIMEOUT,
                 isolation_level=None,
                 check_same_thread=False,  # other threads interrupt it
                 cached_statements=CACHED_STATEMENTS,
@@ -88,11 +90,11 @@ class SqliteSession(Session):
 
     def begin(self) -> None:
         """Wait for the write lock."""
-        self._cursor.execute("BEGIN IMMEDIATE")
+        self._execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
         """Commit; an error means that it was not."""
-        self._cursor.execute("COMMIT")
+        self._execute("COMMIT")
 
     def rollback(self) -> None:
         """Undo, unless an error has done so."""
@@ -105,7 +107,7 @@ class SqliteSession(Session):
         for start in range(0, len(rows), at_once):
             part = rows[start : start + at_once]
             statement = insert_statement(table, columns, len(part), "?")
-            self._cursor.execute(statement, tuple(chain.from_iterable(part)))
+            self._execute(statement, tuple(chain.from_iterable(part)))
 
     def insert_and_commit(self, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows: a statement outside of transactions is one."""
@@ -147,6 +149,22 @@ class SqliteSession(Session):
         """End the statement that is being carried out."""
         self._driver.interrupt()
 
+    def _execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> None:
+        """Carry out a statement that may have to wait for another process."""
+        give_up_at = time.monotonic() + BUSY_TIMEOUT
+        while True:
+            try:
+                self._cursor.execute(statement, parameters)
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > give_up_at:
+                    raise
+                time.sleep(0.001)  # it does not wait in all cases
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
 
 def _prepare(driver: sqlite3.Connection, *, writes: bool) -> None:
     if not writes:
@@ -169,8 +187,6 @@ def _journal_mode(driver: sqlite3.Connection) -> str:
             mode: str = driver.execute("PRAGMA journal_mode = WAL").fetchone()[0]
             return mode
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if not _is_busy(error) or time.monotonic() > give_up_at:
                 raise
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.05)
+            time.sleep(POLLING)

@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -87,11 +88,22 @@ class Cluster:
 
 
 def signal_all(server: Program, number: signal.Signals) -> None:
-    """Send a signal to all processes of a server; each of them leads a group of its own."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    for pid in (server.process.pid, *map(int, children)):
+    """Send a signal to all processes of a server, each of which leads a group of its own; killed ones are gone then."""
+    parent = server.process.pid
+    os.kill(parent, signal.SIGSTOP)  # it starts no others meanwhile
+    children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    for pid in (*children, parent):
         with suppress(ProcessLookupError):
             os.kill(pid, number)
+    while number == signal.SIGKILL and any(map(_lives, children)):
+        time.sleep(0.01)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -42,7 +42,7 @@ async def _write(database: Database, name: str, numbers: Iterator[int]) -> None:
                 await database.write(partial(put_both, row))
         except StoreUnavailable as error:
             os.write(2, f"{row}: {error}\n".encode())
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
         else:
             os.write(1, f"{row}\n".encode())
 

@@ -3,13 +3,16 @@
 import asyncio
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
@@ -153,6 +156,61 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(
 
     assert asyncio.run(use()) == ["a", "b", "c"]
     assert len(broken) == 1
+    database.close_now()
+
+
+def test_a_session_goes_on_after_what_was_refused(postgres: Postgres) -> None:
+    """A role that may not write is no fault of the statement; when it may, the same connection writes."""
+    server = postgres.new_database()
+    role = f"writer_{uuid4().hex}"
+    postgres.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{postgres.password}'")
+    server.execute("CREATE TABLE texts (id VARCHAR PRIMARY KEY, text VARCHAR, number INTEGER)")
+    database = open_database(postgres_config(replace(server, user=role)))
+
+    async def write(name: str) -> int:
+        await add(database, name)
+        return await database.write(lambda connection: connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="permission denied for table texts"):
+            asyncio.run(write("a"))
+    first = asyncio.run(database.write(lambda one: one.execute(text("SELECT pg_backend_pid()")).scalar_one()))
+    server.execute(f"GRANT ALL ON texts TO {role}")
+    assert asyncio.run(write("a")) == first
+    database.close_now()
+
+
+def test_who_loses_a_deadlock_is_done_again(postgres: Postgres) -> None:
+    """Another process holds one row and wants the other."""
+    server = postgres.new_database()
+    database = open_database(postgres_config(server))
+    asyncio.run(create(database))
+    asyncio.run(add(database, "a"))
+    asyncio.run(add(database, "b"))
+    change = "UPDATE texts SET number = coalesce(number, 0) + 1 WHERE id = '{}'"
+
+    def change_both(connection: Connection) -> None:
+        connection.execute(text(change.format("a")))
+        holds_one.set()
+        assert other_waits.wait(10)
+        connection.execute(text(change.format("b")))
+
+    def other() -> None:
+        with psycopg.connect(server.url) as connection:
+            connection.execute("SET deadlock_timeout = '1h'")  # so that the one to give way is ours
+            connection.execute(change.format("b").encode())
+            assert holds_one.wait(10)
+            other_waits.set()
+            connection.execute(change.format("a").encode())
+
+    holds_one, other_waits = threading.Event(), threading.Event()
+    thread = threading.Thread(target=other)
+    thread.start()
+    asyncio.run(database.write(change_both))
+    thread.join()
+
+    numbers = asyncio.run(database.read(lambda one: one.execute(text("SELECT number FROM texts")).scalars().all()))
+    assert numbers == [2, 2]
     database.close_now()
 
 

@@ -224,7 +224,7 @@ def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_a_backend_without_its_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "aiosqlite" else object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "sqlalchemy" else object())
     assert found(CONFIG, {})[0] == ("backend-driver", line_of("type: kv_sqlite"))
 
 
