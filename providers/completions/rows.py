@@ -6,7 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, exists, func, literal_column, null, select, text, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Table,
+    delete,
+    exists,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    tuple_,
+    update,
+)
 
 from providers.access.records import Owner
 from providers.completions.record import StoredCompletion
@@ -14,7 +27,7 @@ from providers.completions.table import OWNER, STORED_AT
 
 LATEST = 2**31 - 1
 """What the column `created` can hold in PostgreSQL."""
-OWNERSHIP = ("owner_principal", "access_attributes")
+KEPT = ("id", "owner_principal", "access_attributes")
 
 
 @dataclass(frozen=True)
@@ -58,9 +71,9 @@ def owner_of(row: Mapping[str, Any]) -> Owner:
 
 def replace(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Write a row over the one of its id, if that has the same owner; False if it has another."""
-    changed = ", ".join(f"{name} = :{name}" for name in row if name not in ("id", *OWNERSHIP))
-    statement = f'UPDATE "{table.name}" SET {changed} WHERE id = :id AND {OWNER} = :owner_principal'  # noqa: S608
-    return bool(connection.execute(text(statement), row).rowcount)
+    of_the_same = (table.c.id == row["id"], literal_column(OWNER) == row["owner_principal"])
+    changed = {name: null() if value is None else literal(value) for name, value in row.items() if name not in KEPT}
+    return bool(connection.execute(update(table).where(*of_the_same).values(changed)).rowcount)
 
 
 def get(connection: Connection, table: Table, completion_id: str) -> Mapping[str, Any] | None:
@@ -122,6 +135,9 @@ def remove(connection: Connection, table: Table, completion_id: str) -> bool:
 
 
 def remove_older(connection: Connection, table: Table, than: float, limit: int) -> int:
-    """Remove some of the rows that were stored before a time, in seconds since 1970, and return how many."""
-    old = select(table.c.id).where(literal_column(STORED_AT) < int(than)).limit(limit)
+    """Remove some of the rows that were stored before a time, in seconds since 1970, and return how many.
+
+    Those that another replica is removing are left to it.
+    """
+    old = select(table.c.id).where(literal_column(STORED_AT) < int(than)).limit(limit).with_for_update(skip_locked=True)
     return connection.execute(delete(table).where(table.c.id.in_(old))).rowcount

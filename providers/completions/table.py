@@ -13,7 +13,6 @@ from sqlalchemy import (
     String,
     Table,
     inspect,
-    text,
 )
 
 from providers.stores.tables import exclude_others
@@ -56,7 +55,9 @@ def create_or_upgrade(connection: Connection, name: str) -> Table:
         for column in table.columns:
             if column.name not in present:
                 kind = column.type.compile(connection.dialect)
-                connection.execute(text(f'ALTER TABLE "{table.name}" ADD COLUMN {column.name} {kind}'))
+                connection.exec_driver_sql(
+                    f"ALTER TABLE {_quoted(connection, table.name)} ADD COLUMN {column.name} {kind}"
+                )
     table.metadata.create_all(connection)
     _index(connection, table, "by_owner", f"{OWNER}, created, id")
     return table
@@ -68,4 +69,9 @@ def index_by_age(connection: Connection, table: Table) -> None:
 
 
 def _index(connection: Connection, table: Table, name: str, columns: str) -> None:
-    connection.execute(text(f'CREATE INDEX IF NOT EXISTS "{table.name}_{name}" ON "{table.name}" ({columns})'))
+    index, on = (_quoted(connection, one) for one in (f"{table.name}_{name}", table.name))
+    connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {index} ON {on} ({columns})")
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote_identifier(name)
