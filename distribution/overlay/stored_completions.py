@@ -1,5 +1,6 @@
 """Stored chat completions: those that clients ask for, and no others, before they are acknowledged."""
 
+import functools
 from typing import Any
 
 from distribution.overlay.declaration import change
@@ -44,6 +45,16 @@ def router(original: Any) -> Any:
 )
 def api_protocol_map(original: Any) -> Any:
     from llama_stack.apis.datatypes import Api
+
+    def api_protocol_map(external_apis: Any = None) -> dict[Any, Any]:
+        return {**original(external_apis), Api.inference: _inference()}
+
+    return api_protocol_map
+
+
+@functools.cache
+def _inference() -> type:
+    """The inference API as clients have it. It is made when it is asked for: verification does not need the routes."""
     from llama_stack.apis.inference import Inference
 
     from providers.completions.routes import CompletionRoutes
@@ -53,12 +64,7 @@ def api_protocol_map(original: Any) -> Any:
         raise NotImplementedError
 
     routes = {name: one for name, one in vars(CompletionRoutes).items() if hasattr(one, "__webmethods__")}
-    protocol = type("Inference", (Inference,), {"openai_chat_completion": openai_chat_completion, **routes})
-
-    def api_protocol_map(external_apis: Any = None) -> dict[Any, Any]:
-        return {**original(external_apis), Api.inference: protocol}
-
-    return api_protocol_map
+    return type("Inference", (Inference,), {"openai_chat_completion": openai_chat_completion, **routes})
 
 
 @change(
