@@ -10,7 +10,6 @@ from llama_stack.apis.common.errors import ResourceNotFoundError
 from llama_stack.core.access_control.datatypes import AccessRule
 from llama_stack.core.storage.datatypes import InferenceStoreReference
 from llama_stack.log import get_logger
-from llama_stack.providers.utils.sqlstore.sqlstore import _SQLSTORE_BACKENDS
 from sqlalchemy import Connection, Table
 
 from providers.access.records import Access, Owner
@@ -22,8 +21,7 @@ from providers.completions.requests import wants_to_be_stored
 from providers.completions.rows import Place, owner_of
 from providers.completions.settings import Settings
 from providers.completions.table import create_or_upgrade, index_by_age
-from providers.stores.database import open_database
-from providers.stores.errors import Duplicate
+from providers.stores import Duplicate, database_of
 
 log = get_logger(name=__name__, category="inference")
 
@@ -42,7 +40,7 @@ class CompletionsStore:
     def __init__(self, reference: InferenceStoreReference, policy: list[AccessRule]) -> None:
         self._reference = reference
         self._access = Access(policy, RECORDS)
-        self._database = open_database(_backend(reference))
+        self._database = database_of(reference)
         self._table: Table
         self.settings = Settings.from_environment()
         self._impatient_until = 0.0
@@ -175,13 +173,6 @@ class CompletionsStore:
 
     async def _write[Result](self, work: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
         return await self._database.write(lambda connection: work(connection, self._table, *arguments, **options))
-
-
-def _backend(reference: InferenceStoreReference) -> Any:
-    """The entry of the run config that the store refers to; raises ValueError if there is none."""
-    if reference.backend not in _SQLSTORE_BACKENDS:
-        raise ValueError(f"storage.stores.inference names the backend `{reference.backend}`, which is no SQL backend")
-    return _SQLSTORE_BACKENDS[reference.backend]
 
 
 def _not_found(completion_id: str) -> ResourceNotFoundError:

@@ -57,10 +57,6 @@ class Rows:
             declared = Table(table, self._metadata, *columns)
         await self.database.write(lambda connection: tables.create(connection, declared))
 
-    async def has_table(self, table: str) -> bool:
-        """Whether there is such a table in the database."""
-        return await self.database.read(lambda connection: sqlalchemy.inspect(connection).has_table(table))
-
     async def add_column_if_not_exists(
         self, table: str, column_name: str, column_type: ColumnType, nullable: bool = True
     ) -> None:
