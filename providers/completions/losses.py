@@ -39,7 +39,7 @@ class Losses:
         """Note that one was stored."""
         if self._goes_on:
             self._goes_on = False
-            log.warning(f"Chat completions are stored again; {self._lost} were lost since the server started.")
+            log.warning(f"Chat completions are stored again. Lost since the server started: {self._lost}.")
             self._untold = 0
 
     def told(self) -> str | None:
@@ -47,8 +47,10 @@ class Losses:
         if not self._lost:
             return None
         if self._goes_on:
-            return f"Since {self._since} chat completions cannot be stored: {self._lost} are lost. The log says why."
-        return f"{self._lost} chat completions could not be stored, the last ones after {self._since}."
+            return (
+                f"Since {self._since} chat completions cannot be stored. Lost so far: {self._lost}. The log says why."
+            )
+        return f"Chat completions are stored again. Lost: {self._lost}, the last ones after {self._since}."
 
 
 def reason_of(error: BaseException) -> str:

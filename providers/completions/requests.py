@@ -25,7 +25,7 @@ def checked_metadata(metadata: Any) -> dict[str, str] | None:
         if len(name) > LONGEST_NAME:
             raise ValueError(f"a name in `metadata` has {len(name)} characters, more than {LONGEST_NAME}")
         if not isinstance(value, str):
-            raise ValueError(f"`metadata` has to have texts only; `{name}` is none")
+            raise ValueError(f"`{name}` in `metadata` has to be a text")
         if len(value) > LONGEST_VALUE:
             raise ValueError(f"`{name}` in `metadata` has {len(value)} characters, more than {LONGEST_VALUE}")
     return dict(metadata)

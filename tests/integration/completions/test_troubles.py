@@ -67,7 +67,7 @@ def all_are_lost_and_it_is_said_once(server: StackServer) -> None:
     assert lines(server) == ["A chat completion could not be stored"]
     told = health(server)
     assert told["status"] == "OK"
-    assert f"chat completions cannot be stored: {REQUESTS} are lost" in told["detail"]
+    assert f"chat completions cannot be stored. Lost so far: {REQUESTS}." in told["detail"]
     assert LONG[:100] not in server.program.log.read_text()
 
 
@@ -75,7 +75,7 @@ def it_goes_on(server: StackServer) -> None:
     ask(server, "after")
     assert stored(server) == {"chatcmpl-before", "chatcmpl-after"}
     wait_until(lambda: lines(server)[-1] == "are stored again")
-    assert health(server)["detail"].startswith(f"{REQUESTS} chat completions could not be stored")
+    assert health(server)["detail"].startswith(f"Chat completions are stored again. Lost: {REQUESTS},")
 
 
 def test_a_database_that_is_away(backend: ScriptedBackend, postgres: Postgres, tmp_path: Path) -> None:

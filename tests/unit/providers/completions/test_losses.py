@@ -22,7 +22,7 @@ def test_one_line_at_once_and_one_an_interval(caplog: pytest.LogCaptureFixture) 
         "100 more chat completions could not be stored: Exception: database or disk is full. "
         "Requests are answered all the same.",
     ]
-    assert "chat completions cannot be stored: 101 are lost." in str(losses.told())
+    assert "chat completions cannot be stored. Lost so far: 101." in str(losses.told())
 
 
 def test_the_end_is_said_once_and_the_next_loss_at_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -32,7 +32,7 @@ def test_the_end_is_said_once_and_the_next_loss_at_once(caplog: pytest.LogCaptur
     losses.add(TimeoutError())
     losses.end()
     losses.end()
-    assert str(losses.told()).startswith("2 chat completions could not be stored, ")
+    assert str(losses.told()).startswith("Chat completions are stored again. Lost: 2, ")
     losses.add(FULL)
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING", "ERROR"]
     assert (
@@ -40,7 +40,7 @@ def test_the_end_is_said_once_and_the_next_loss_at_once(caplog: pytest.LogCaptur
         .getMessage()
         .startswith("A chat completion could not be stored: the database did not answer in time.")
     )
-    assert caplog.records[1].getMessage() == "Chat completions are stored again; 2 were lost since the server started."
+    assert caplog.records[1].getMessage() == "Chat completions are stored again. Lost since the server started: 2."
 
 
 def test_a_reason_has_no_statement_and_no_values() -> None:

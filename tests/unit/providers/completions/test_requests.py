@@ -38,8 +38,8 @@ def test_metadata_may_be(metadata: Any) -> None:
         ({**MOST, "one": "more"}, "up to 16 pairs"),
         ({"x" * 65: ""}, "65 characters, more than 64"),
         ({"name": "x" * 513}, "`name` in `metadata` has 513 characters, more than 512"),
-        ({"name": 5}, "`name` is none"),
-        ({"name": None}, "`name` is none"),
+        ({"name": 5}, "`name` in `metadata` has to be a text"),
+        ({"name": None}, "`name` in `metadata` has to be a text"),
     ],
 )
 def test_metadata_may_not_be(metadata: Any, problem: str) -> None:

@@ -197,6 +197,6 @@ def test_an_answer_without_an_id_is_given_and_said_to_be_lost(place: Place) -> N
             yield chunk(finish_reason="stop").model_copy(update={"id": ""})
 
         assert len([one async for one in (await stream(store, chunks()))[1]]) == 2
-        assert "1 are lost" in str(store.losses.told())
+        assert "Lost so far: 1." in str(store.losses.told())
 
     place.run(work)

@@ -191,7 +191,7 @@ def test_a_completion_that_the_table_does_not_take_is_lost_alone_and_said_withou
         await add(store, None, completion("c-1", messages=b'["what was said"]'), completion("c-2"))
 
         assert await listed(store) == (["c-2"], False)
-        assert str(store.losses.told()).startswith("1 chat completions could not be stored")
+        assert str(store.losses.told()).startswith("Chat completions are stored again. Lost: 1,")
 
     place.run(work)
     assert "A chat completion could not be stored: " in caplog.text
@@ -211,12 +211,12 @@ def test_a_database_that_hangs_holds_answers_up_for_a_while_and_then_for_less(
         with closing(sqlite3.connect(place.path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             await add(store, None, completion("c-1"), completion("c-2"))
-            assert "cannot be stored: 2 are lost" in str(store.losses.told())
+            assert "cannot be stored. Lost so far: 2." in str(store.losses.told())
             other.execute("ROLLBACK")
         await add(store, None, completion("c-3"), completion("c-4"))
         assert waited == [PATIENCE, LITTLE_PATIENCE, LITTLE_PATIENCE, PATIENCE]  # it has answered the third
         assert {"c-3", "c-4"} <= set((await listed(store))[0])
-        assert str(store.losses.told()).startswith("2 chat completions could not be stored")
+        assert str(store.losses.told()).startswith("Chat completions are stored again. Lost: 2,")
 
     monkeypatch.setattr("providers.completions.store.asyncio.timeout", timeout)
     place.run(work)
