@@ -1,8 +1,8 @@
-"""Packages that only gather names of their modules: a name is imported when somebody first asks for it.
+"""Imports that are put off until somebody uses what they are for.
 
 `import openai` runs two hundred modules of types that nobody has asked for, `import llama_stack` a client that no
 server needs. Each name of such a package is there as before, in `dir()` too. `distribution.hooks` calls `execute` in
-place of running the package's `__init__`; like that module, this one imports only what Python has imported already.
+place of running a module; like that module, this one imports only what Python has imported already.
 """
 
 import builtins
@@ -16,22 +16,51 @@ if TYPE_CHECKING:
     from typing import Any
 
 GATHERING = ("llama_stack", "mcp", "mcp.server", "openai.types")
-"""The packages; those below the last are such packages too."""
+"""Packages that only gather names of their modules; those below the last are such packages too."""
+
+CALLED = {
+    "llama_stack.providers.inline.telemetry.meta_reference.telemetry": (
+        "opentelemetry.exporter.",
+        "opentelemetry.sdk.",
+    ),
+}
+"""Module -> where names come from that it only calls; telemetry's are called where it is exported."""
 
 
-def is_gathering(name: str) -> bool:
-    """Tell whether a package of this name does nothing but import names."""
-    return name in GATHERING or name.startswith(f"{GATHERING[-1]}.")
+def is_put_off(name: str, *, is_package: bool) -> bool:
+    """Tell whether a module of this name imports what it may never use."""
+    return name in CALLED or (is_package and (name in GATHERING or name.startswith(f"{GATHERING[-1]}.")))
 
 
 def execute(module: "ModuleType", run: "Callable[[ModuleType], None]") -> None:
-    """Run a package's `__init__` with `run`, and put off each `from ... import ...` in it."""
+    """Run a module with `run`, and put off each `from ... import ...` in it that its purpose allows."""
+    if sources := CALLED.get(module.__name__):
+        _run(module, run, lambda name: _Callables(name) if name.startswith(sources) else None)
+    else:
+        _gather(module, run)
+
+
+def _run(module: "ModuleType", run: "Callable[[ModuleType], None]", instead: "Callable[[str], Any]") -> None:
+    """Run a module; what `instead` returns for another's name is what names are imported from, unless it is None."""
     package, space = module.__name__, vars(module)
-    space["__builtins__"] = vars(builtins) | {"__import__": _importing(package)}
+
+    def __import__(name: str, globals: "Any" = None, locals: "Any" = None, names: "Any" = (), level: int = 0) -> "Any":
+        found = None
+        if names and name != "__future__":
+            parent = package.rsplit(".", level - 1)[0] if level else ""
+            found = instead(".".join(filter(None, (parent, name))))
+        return builtins.__import__(name, globals, locals, names, level) if found is None else found
+
+    space["__builtins__"] = vars(builtins) | {"__import__": __import__}
     try:
         run(module)
     finally:
         space["__builtins__"] = vars(builtins)
+
+
+def _gather(module: "ModuleType", run: "Callable[[ModuleType], None]") -> None:
+    _run(module, run, _Anything)
+    package, space = module.__name__, vars(module)
     later = {name: value for name, value in space.items() if isinstance(value, _Later)}
     for name in later:
         del space[name]
@@ -72,15 +101,14 @@ class _Anything:
         return _Later(self._module, name)
 
 
-def _importing(package: str) -> "Callable[..., Any]":
-    def __import__(name: str, globals: "Any" = None, locals: "Any" = None, names: "Any" = (), level: int = 0) -> "Any":
-        if name == "__future__" or not names:
-            return builtins.__import__(name, globals, locals, names, level)
-        if level:
-            name = ".".join(filter(None, (package.rsplit(".", level - 1)[0], name)))
-        return _Anything(name)
+class _Callables:
+    """Stands for a module whose names are called: each is imported when it is."""
 
-    return __import__
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> "Callable[..., Any]":
+        return lambda *arguments, **options: getattr(import_module(self._module), name)(*arguments, **options)
 
 
 def _submodule(package: str, name: str) -> "ModuleType":

@@ -29,17 +29,17 @@ class Finder:
             return None
         from importlib import import_module  # not at the top: hardly any program gets here
 
-        is_gathering = import_module("distribution.deferral").is_gathering(name)
+        deferral = import_module("distribution.deferral")
         is_changed = package in CHANGED_PACKAGES and name in _declaration().changed_modules()
-        if not (is_gathering or is_changed):
+        if not (is_changed or deferral.is_put_off(name, is_package=True)):
             return None
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None:
+                if deferral.is_put_off(name, is_package=spec.submodule_search_locations is not None):
+                    _run_with(spec.loader, deferral.execute)
                 if is_changed and spec.loader is not None:
                     _run_with(spec.loader, _execute_then_change)
-                elif is_gathering and spec.submodule_search_locations is not None:
-                    _run_with(spec.loader, import_module("distribution.deferral").execute)
                 return spec
         return None
 
