@@ -1,6 +1,7 @@
 """The image's command line, as far as it goes without serving."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,18 @@ def test_providers_lists_what_is_shipped() -> None:
     listed = json.loads(run("providers", "--json").stdout)
     assert {"api": "files", "provider_type": "remote::s3", "module": None} in listed
     assert "remote::vllm" in run("providers").stdout
+
+
+def test_with_json_lines_a_wrong_config_is_a_line_for_each_finding(tmp_path: Path) -> None:
+    config = REPOSITORY / "tests" / "scenarios" / "five-faults" / "run.yaml"
+    command = [sys.executable, "-m", "distribution", str(config)]
+    environment = {**os.environ, "LOG_FORMAT": "json", "SQLITE_STORE_DIR": str(tmp_path)}
+    ended = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 78
+    entries = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert {entry["level"] for entry in entries} == {"ERROR"}
+    assert len([entry for entry in entries if ": error: " in entry["message"]]) == 5
+    assert "cannot be served by this image: 5 errors" in entries[-1]["message"]
