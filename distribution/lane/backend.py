@@ -51,23 +51,25 @@ class Backend:
     async def send(self, request: bytes) -> Answer:
         """Send a request, head and body, and return its answer once status and headers are there.
 
-        A connection that was closed while it lay idle is replaced without a word. Raises ServiceUnreachable,
-        ServiceTimeout or ServiceBroke.
+        A connection that was closed while it lay idle is replaced without a word, once: a request that makes the
+        service hang up meets it twice at most. Raises ServiceUnreachable, ServiceTimeout or ServiceBroke.
         """
-        while True:
-            connection = self._take() or await self._connect()
-            was_used = connection.is_used_again
-            answer = connection.send(request, self._patience.first_byte, self._patience.between_parts)
+        if connection := self._take():
             try:
-                await answer.head()
+                return await self._ask(connection, request)
             except ServiceBroke as failure:
-                if was_used and failure.before_answer:
-                    continue
-                raise
-            except asyncio.CancelledError:
-                answer.abandon()
-                raise
-            return answer
+                if not failure.before_answer:
+                    raise
+        return await self._ask(await self._connect(), request)
+
+    async def _ask(self, connection: Connection, request: bytes) -> Answer:
+        answer = connection.send(request, self._patience.first_byte, self._patience.between_parts)
+        try:
+            await answer.head()
+        except asyncio.CancelledError:
+            answer.abandon()
+            raise
+        return answer
 
     def close(self) -> None:
         """Close all connections."""

@@ -11,6 +11,8 @@ from distribution.lane.failures import ServiceBroke, ServiceTimeout
 
 MOST_WAITING_BYTES = 1 << 18
 """How much of an answer may lie here before nothing more is read from the service."""
+MOST_BYTES_AROUND = 1 << 19
+"""How much may come without a byte of a body in it, as heads and trailers do; one read may have half of it."""
 
 
 class Answer:
@@ -24,6 +26,8 @@ class Answer:
         self.headers: dict[bytes, bytes] = {}
         """Names in lower case; of several of one name, the last."""
         self.is_complete = False
+        self.says_its_end = True
+        """Whether its end can be told from a connection that was lost."""
         self._connection = connection
         self._parts: list[bytes] = []
         self._waiting_bytes = 0
@@ -44,7 +48,8 @@ class Answer:
         part = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
         self._waiting_bytes = 0
-        self._connection.go_on_reading()
+        if not self.is_complete:  # else the connection may be somebody else's
+            self._connection.go_on_reading()
         return part
 
     async def whole(self, most_bytes: int) -> bytes:
@@ -103,7 +108,6 @@ class Connection(asyncio.Protocol):
         self.deadline = inf
         """When the service has to have said more, in seconds of the event loop's clock."""
         self.idle_since = 0.0
-        self.is_used_again = False
         self._released, self._lost = released, lost
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
@@ -111,12 +115,14 @@ class Connection(asyncio.Protocol):
         self._answer: Answer | None = None
         self._headers: dict[bytes, bytes] = {}
         self._seconds_between_parts = inf
+        self._bytes_around = 0
         self._is_paused = False
 
     def send(self, request: bytes, seconds_to_first: float, seconds_between: float) -> Answer:
         """Send a whole request and return its answer, of which nothing is there yet."""
         answer = self._answer = Answer(self)
         self._headers = {}
+        self._bytes_around = 0
         self._seconds_between_parts = seconds_between
         self.deadline = self._loop.time() + seconds_to_first
         self._transport.write(request)
@@ -163,10 +169,13 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         self.deadline = self._loop.time() + self._seconds_between_parts
+        self._bytes_around += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.fail(ServiceBroke("answers what is no HTTP"))
+        if self._bytes_around > MOST_BYTES_AROUND:
+            self.fail(ServiceBroke(f"sends more than {MOST_BYTES_AROUND} bytes around what it has to say"))
 
     def connection_lost(self, error: Exception | None) -> None:
         """End the exchange: well, if only the end of the connection could end the answer."""
@@ -176,6 +185,7 @@ class Connection(asyncio.Protocol):
             return
         ends_with_connection = answer.status and not {b"content-length", b"transfer-encoding"} & answer.headers.keys()
         if ends_with_connection and error is None:
+            answer.says_its_end = False
             answer.end()
         else:
             place = "in the middle of its answer" if answer.status else "before it answered"
@@ -183,9 +193,15 @@ class Connection(asyncio.Protocol):
 
     # What the parser calls.
 
+    def on_message_begin(self) -> None:
+        """Hang up on a service that goes on with an answer that nobody has asked for: the next one would get it."""
+        if self._answer is None:
+            self._transport.abort()
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers[name.lower()] = value
+        """Keep a header; what comes behind a body is none."""
+        if self._answer is not None and not self._answer.status:
+            self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """Let it be known that the answer begins; what is merely said in between (1xx) is none."""
@@ -196,6 +212,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, part: bytes) -> None:
         """Hand on a part, and have the service wait when too many lie there."""
+        self._bytes_around = 0
         if self._answer is not None and self._answer.add(part) > MOST_WAITING_BYTES and not self._is_paused:
             self._is_paused = True
             self.deadline = inf
@@ -213,7 +230,6 @@ class Connection(asyncio.Protocol):
             self._is_paused = False
             self._transport.resume_reading()
         if self._parser.should_keep_alive():
-            self.is_used_again = True
             self.idle_since = self._loop.time()
             self._released(self)
         else:

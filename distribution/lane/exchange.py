@@ -11,7 +11,7 @@ from distribution.lane import answers
 from distribution.lane.answers import OK, AnswerReader, Usage
 from distribution.lane.connection import Answer
 from distribution.lane.destinations import Service
-from distribution.lane.failures import ServiceFailure
+from distribution.lane.failures import Refusal, ServiceFailure
 from distribution.lane.passing import Passing
 from distribution.lane.requests import Body, ChatRequest, Request
 from distribution.lane.watching import ClientWatch
@@ -102,12 +102,18 @@ class Exchange:
             # If there is no room, the limit is what the context has left, which the service works out by itself. If
             # something else is wrong with the request, it will say so once more.
             if answer.status == BAD_REQUEST:
-                await answer.whole(answers.MOST_BYTES)
+                await self._refusal(answer)
                 answer = None
         answer = answer or await self._send(path, None)
         if answer.status != OK:
-            raise await answers.refusal(answer)
+            raise await self._refusal(answer)
         return answer
+
+    async def _refusal(self, answer: Answer) -> Refusal | ServiceFailure:
+        try:
+            return await answers.refusal(answer, self._service.place)
+        finally:
+            answer.abandon()
 
     async def _send(self, path: str, added: Mapping[str, Any] | None) -> Answer:
         body = self._body.to_send(self._model, added)

@@ -60,6 +60,8 @@ class _Detail(msgspec.Struct):
     detail: str
 
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for what is no JSON, not in UTF-8, of another form, or nested too deep."""
 _FORMS = [msgspec.json.Decoder(form) for form in (_Nested, _Flat, _Detail)]
 _LONGEST = 2000
 """Characters of an error's text that is no JSON."""
@@ -74,6 +76,6 @@ def error_of(body: bytes) -> tuple[str, int | None]:
                     return message, None
                 case _Nested(error=_Error(message=message, code=code)) | _Flat(message=message, code=code):
                     return message, code if isinstance(code, int) and 400 <= code < 600 else None
-        except msgspec.DecodeError:
+        except UNREADABLE:
             continue
     return body.decode(errors="replace").strip()[:_LONGEST], None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from distribution.lane import streams
-from distribution.lane.answers import OK, Usage
+from distribution.lane.answers import OK, Usage, usage_of
 from distribution.lane.connection import Answer
 from distribution.lane.failures import Refusal, ServiceBroke, ServiceFailure
 from providers.completions.assembly import Assembly
@@ -44,8 +44,9 @@ class Passing:
             self._last = b"data: %s\n\n" % msgspec.json.encode(error_body(failure.status_code, message))
 
     async def _pass_on(self, answer: Answer) -> None:
-        if b"event-stream" not in answer.headers.get(b"content-type", b""):
-            raise ServiceBroke("answers what is no stream")
+        kind = answer.headers.get(b"content-type", b"nothing that has a type")
+        if b"event-stream" not in kind.lower():
+            raise ServiceBroke(f"answers no stream but {kind.decode('ascii', 'replace')}")
         events = streams.Events()
         while part := await answer.take():
             whole: list[bytes] = []
@@ -61,11 +62,13 @@ class Passing:
                     await self._send(b"".join(whole))
         if not events.is_whole or not self._has_begun:
             raise ServiceBroke("ends its stream in the middle of an event" if self._has_begun else "sends no event")
+        if not answer.says_its_end:
+            raise ServiceBroke("closed the connection in the middle of its answer")
 
     def _taken_in(self, event: bytes, data: bytes) -> bytes:
         chunk = streams.chunk_of(data)
         if usage := chunk.get("usage"):
-            self.usage = msgspec.convert(usage, Usage)
+            self.usage = usage_of(usage)
         if self._assembly is not None:
             self._assembly.add(chunk)
         return streams.renamed(event, data, chunk.get("model"), self._model)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from distribution.lane.answers import FIELDS
-from distribution.lane.failures import Refusal, ServiceBroke, error_of
+from distribution.lane.failures import UNREADABLE, Refusal, ServiceBroke, error_of
 
 DONE = b"[DONE]"
 MOST_BYTES = 1 << 24
@@ -64,11 +64,11 @@ def chunk_of(data: bytes) -> dict[str, Any]:
     """
     try:
         chunk: dict[str, Any] = _CHUNK.decode(data)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ServiceBroke(f"sends what is no chunk of OpenAI's API: {error}") from error
     if chunk.get("error"):
         message, status = error_of(data)
-        raise Refusal(status or 500, message)
+        raise Refusal(status or 500, message or "The stream ends with an error that has no message.")
     return chunk
 
 
@@ -78,4 +78,5 @@ def renamed(event: bytes, data: bytes, model: str | None, wanted: str) -> bytes:
         return event
     fields: dict[str, Any] = FIELDS.decode(data)
     fields["model"] = wanted
-    return event.replace(data, msgspec.json.encode(fields), 1)
+    said = msgspec.json.encode(fields)
+    return event.replace(data, said, 1) if data in event else b"data: %s\n\n" % said  # of several lines
