@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from tests.support.process import Program
@@ -20,6 +20,10 @@ class Resources:
     files: int
     threads: int
     tasks: int
+
+    def is_within(self, other: "Resources") -> bool:
+        """Whether there is no more of anything."""
+        return all(mine <= theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True))
 
 
 class Meter:
