@@ -16,6 +16,8 @@ class RequestFacts:
     """What the backend says that it has read; None where it says nothing."""
     output_tokens: int | None = None
     """What the backend says that it has written."""
+    has_line: bool = True
+    """Whether the log has a line of it. Requests that are refused by the thousand are counted in lines of their own."""
 
 
 current: ContextVar[RequestFacts | None] = ContextVar("request_facts", default=None)

@@ -26,6 +26,8 @@ class Number:
 
 MAX_REQUEST_BYTES = Number("MAX_REQUEST_BYTES", 64 << 20, "bytes")
 """How large the body of a request may be."""
+MAX_CONCURRENT_REQUESTS = Number("MAX_CONCURRENT_REQUESTS", 4096, "requests")
+"""How many requests a process may have at once, streams included; what is more is refused."""
 BACKEND_CONNECT_SECONDS = Number("BACKEND_CONNECT_SECONDS", 5, "seconds")
 """How long a connection to a model's server may take to come about."""
 BACKEND_ANSWER_SECONDS = Number("BACKEND_ANSWER_SECONDS", 600, "seconds")
@@ -41,6 +43,7 @@ With what comes after, the default is less than the 30 seconds that Kubernetes g
 
 NUMBERS = (
     MAX_REQUEST_BYTES,
+    MAX_CONCURRENT_REQUESTS,
     BACKEND_CONNECT_SECONDS,
     BACKEND_ANSWER_SECONDS,
     BACKEND_SILENCE_SECONDS,

@@ -357,10 +357,14 @@ async def in_large_pieces(exchange: Exchange) -> bool:
     event = b"data: " + json.dumps({"id": "chatcmpl-large", "created": 1, "model": MODEL, "choices": []}).encode()
     part = chunk(event[:-1] + b', "filler": "' + b"x" * (1 << 16) + b'"}\n\n')
     exchange.backend.sent = 0
-    for _ in range(1 << 10):
-        await exchange.send(part)
-        exchange.backend.sent += len(part)
-    await exchange.send(chunk(DONE) + END)
+    try:
+        for _ in range(1 << 10):
+            await exchange.send(part)
+            exchange.backend.sent += len(part)
+        await exchange.send(chunk(DONE) + END)
+    except OSError:
+        exchange.backend.hung_up += 1
+        return False
     return True
 
 
