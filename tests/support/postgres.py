@@ -48,6 +48,37 @@ class Postgres:
 
 
 @contextmanager
+def hanging(postgres: Postgres) -> Iterator[None]:
+    """Let a server, and each process that serves a connection, stand still until the block ends."""
+    with psycopg.connect(postgres.url) as connection:
+        [row] = connection.execute("SELECT pg_read_file('postmaster.pid')").fetchall()
+    group = os.getpgid(int(row[0].split()[0]))
+    processes = [
+        int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit() and _is_of(int(one.name), group)
+    ]
+    _send(processes, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        _send(processes, signal.SIGCONT)
+
+
+def _is_of(process: int, parent: int) -> bool:
+    """Whether a process is one, or a child of it: those that serve connections lead groups of their own."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return process == parent or int(status[1]) == parent
+
+
+def _send(processes: list[int], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+@contextmanager
 def serve() -> Iterator[Postgres]:
     """Serve PostgreSQL until the block ends."""
     with prepared() as cluster, cluster.running():
