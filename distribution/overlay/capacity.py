@@ -1,9 +1,10 @@
-"""More requests than the server can serve: some are refused at once, so that the others and probes are answered."""
+"""More requests than the server can serve: they wait in a line, and are refused when they have waited too long."""
 
 import asyncio
 import logging
 import os
 import socket
+from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,14 @@ PROBES = frozenset({"/v1/health", "/v1/version"})
 FEW = 64
 """So many requests at once are not too many, however long each of them keeps the server."""
 TICK = 0.05
-"""Every so many seconds the event loop is looked at; it is late if it is late by as much again, twice in a row."""
-BEGUN_IN_A_TURN = 0.01
-"""For so many seconds of each turn of an event loop that is late requests are begun; those after them are refused."""
+"""Every so many seconds the event loop is looked at; it is late if it comes as much later than that."""
+TURN = 0.02
+"""How many seconds a turn of the event loop may take while requests wait in the line: what a probe waits, twice."""
+MOST_BEGUN_IN_A_TURN = 64
+PATIENCE = 1.0
+"""How many seconds a request waits in the line."""
 HOLD = 1.0
-"""So many seconds after the last refusal the event loop counts as late."""
+"""For so many seconds after the event loop was late, or had a line, requests come to its end."""
 SECONDS_BETWEEN_LINES = 1.0
 RETRY_AFTER = b"1"
 """Seconds."""
@@ -76,9 +80,9 @@ def startup(original: Any) -> Any:
 
 
 class Capacity:
-    """ASGI middleware: answers 503 to what is too much, and says so in one line a second.
+    """ASGI middleware: has requests wait while the event loop is late, so that its turns are short and probes answered.
 
-    Too much is what goes beyond `most` requests at once, and, while the event loop is late, what it cannot begin soon.
+    A request that has waited too long, or that goes beyond `most` at once, is answered 503; one line a second says so.
     """
 
     def __init__(self, app: "ASGIApp", most: int) -> None:
@@ -86,11 +90,13 @@ class Capacity:
 
         self._app = app
         self._most = most
-        self._requests = 0
+        self._under_way = 0
+        self._line: deque[tuple[float, asyncio.Future[bool]]] = deque()
+        self._begun_in_a_turn = 1
+        self._turned_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_late = False
         self._late_until = 0.0
-        self._turn_began = 0.0
         self._refused = 0
         self._told_at = 0.0
         message = "The server has more requests than it can serve. Try again in a second."
@@ -107,49 +113,61 @@ class Capacity:
             self._watch(asyncio.get_running_loop())
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
-        elif self._requests >= self._most or (self._is_late and self._requests >= FEW and self._turn_is_full()):
+        elif self._under_way + len(self._line) >= self._most or not (
+            self._under_way < FEW or not self._is_late or await self._its_turn()
+        ):
             await self._refuse(send)
         else:
-            self._requests += 1
+            self._under_way += 1
             try:
                 await self._app(scope, receive, send)
             finally:
-                self._requests -= 1
+                self._under_way -= 1
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._was_late = False
         self._ticked_at = perf_counter()
         loop.call_later(TICK, self._tick, loop)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = perf_counter()  # what uvloop says is the time at which this turn began
-        was_late, self._was_late = self._was_late, now - self._ticked_at > 2 * TICK
-        self._ticked_at = now
-        if was_late and self._was_late:
+        if self._line or now - self._ticked_at > 2 * TICK:
             self._late_until = now + HOLD
+        self._ticked_at = now
         self._is_late = now < self._late_until
         if self._refused and now - self._told_at >= SECONDS_BETWEEN_LINES:
             log.warning(
-                f"{self._refused} requests were refused: {self._requests} are under way, "
-                + ("and the server is late with them" if self._is_late else f"and {self._most} may be")
+                f"{self._refused} requests were refused: {self._under_way + len(self._line)} are here, "
+                f"{self._under_way} of them under way"
             )
             self._refused, self._told_at = 0, now
         loop.call_later(TICK, self._tick, loop)
 
-    def _turn_is_full(self) -> bool:
-        """Whether requests have been begun for as long as may be, since the event loop last looked at its sockets."""
+    def _its_turn(self) -> asyncio.Future[bool]:
+        """Come to the end of the line; true when it is this request's turn, false when it has waited too long."""
+        loop = asyncio.get_running_loop()
         now = perf_counter()
-        if not self._turn_began:
-            self._turn_began = now
-            asyncio.get_running_loop().call_soon(self._end_turn)
-        if now - self._turn_began <= BEGUN_IN_A_TURN:
-            return False
-        self._late_until = now + HOLD
-        return True
+        waiting: asyncio.Future[bool] = loop.create_future()
+        if not self._line:
+            self._turned_at = now
+            loop.call_soon(self._turn, loop)
+        self._line.append((now, waiting))
+        return waiting
 
-    def _end_turn(self) -> None:
-        self._turn_began = 0.0
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin some requests; fewer than before if those of the last turn have made it long."""
+        now = perf_counter()
+        is_long = now - self._turned_at > TURN
+        self._turned_at = now
+        self._begun_in_a_turn = (
+            max(1, self._begun_in_a_turn // 2) if is_long else min(MOST_BEGUN_IN_A_TURN, self._begun_in_a_turn + 1)
+        )
+        while self._line and self._line[0][0] < now - PATIENCE:
+            _answer(self._line.popleft()[1], False)
+        for _ in range(min(len(self._line), self._begun_in_a_turn)):
+            _answer(self._line.popleft()[1], True)
+        if self._line:
+            loop.call_soon(self._turn, loop)
 
     async def _refuse(self, send: "Send") -> None:
         self._refused += 1
@@ -157,3 +175,8 @@ class Capacity:
             facts.has_line = False
         await send({"type": "http.response.start", "status": 503, "headers": self._head})
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
+def _answer(waiting: "asyncio.Future[bool]", answer: bool) -> None:
+    if not waiting.done():  # else nobody waits any more
+        waiting.set_result(answer)

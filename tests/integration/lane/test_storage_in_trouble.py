@@ -45,7 +45,9 @@ class Served:
             EMBEDDINGS: {"model": f"vllm/{EMBEDDING_MODEL}", "input": "Hello"},
         }
         answers = [requests.post(f"{self.stack.url}/v1/{at}", json=body, timeout=60) for at, body in bodies.items()]
-        return [answer.status_code for answer in [*answers, self.chat(store=False), self.chat(stream=True, store=False)]]
+        return [
+            answer.status_code for answer in [*answers, self.chat(store=False), self.chat(stream=True, store=False)]
+        ]
 
     def is_stored(self, completion_id: str) -> bool:
         return requests.get(f"{self.stack.url}/v1/{CHAT}/{completion_id}", timeout=60).status_code == 200

@@ -1,4 +1,4 @@
-"""More requests than an event loop can serve: some are refused, probes and few requests never."""
+"""More requests than an event loop can serve: they wait, and some are refused; probes and few requests never."""
 
 import asyncio
 import json
@@ -10,19 +10,22 @@ from typing import Any
 
 import pytest
 
+from distribution.overlay import capacity
 from distribution.overlay.capacity import FEW, PROBES, SECONDS_BETWEEN_LINES, Capacity
 from providers import request_facts
 from providers.request_facts import RequestFacts
 
 MANY = 300
 TURNS = 6
+A_WHILE = 0.001
+"""Seconds that each of `MANY` keeps the event loop."""
 
 
 class Client:
     """Sends requests to an application without a socket, and keeps what is answered."""
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        self.app = app
         self.statuses: Counter[int] = Counter()
         self.refusals: list[tuple[dict[bytes, bytes], bytes]] = []
         self.facts: list[RequestFacts] = []
@@ -38,7 +41,7 @@ class Client:
         async def receive() -> Any:
             raise AssertionError("nobody reads")
 
-        await self._app({"type": "http", "path": path, "headers": []}, receive, send)
+        await self.app({"type": "http", "path": path, "headers": []}, receive, send)
         status: int = said[0]["status"]
         self.statuses[status] += 1
         if status == 503:
@@ -64,9 +67,11 @@ def that_takes(seconds: float) -> Callable[..., Awaitable[None]]:
     return app
 
 
-def test_of_more_than_can_be_begun_some_are_refused() -> None:
+def test_who_has_waited_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "PATIENCE", 0.05)
+
     async def main() -> Client:
-        client = Client(Capacity(that_takes(0.001), most=10_000))
+        client = Client(Capacity(that_takes(A_WHILE), most=10_000))
         await client.ask_often(MANY)
         return client
 
@@ -87,6 +92,17 @@ def test_of_more_than_can_be_begun_some_are_refused() -> None:
     assert not any(facts.has_line for facts in client.facts)
 
 
+def test_who_has_not_waited_too_long_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "PATIENCE", 60.0)
+
+    async def main() -> Client:
+        client = Client(Capacity(that_takes(A_WHILE), most=10_000))
+        await client.ask_often(MANY)
+        return client
+
+    assert asyncio.run(main()).statuses == {200: MANY * TURNS}
+
+
 def test_few_are_never_too_many() -> None:
     async def main() -> Client:
         client = Client(Capacity(that_takes(0.01), most=10_000))
@@ -96,20 +112,19 @@ def test_few_are_never_too_many() -> None:
     assert asyncio.run(main()).statuses == {200: FEW * TURNS}
 
 
-def test_probes_are_never_too_many() -> None:
+def test_probes_are_never_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "PATIENCE", 0.05)
+
     async def main() -> set[int]:
-        client = Client(Capacity(that_takes(0.001), most=10_000))
-
-        async def probes() -> set[int]:
-            statuses = set()
-            for _ in range(20):
-                statuses |= {await client.ask(path) for path in PROBES}
-                await asyncio.sleep(0.02)
-            return statuses
-
-        _, statuses = await asyncio.gather(client.ask_often(MANY), probes())
+        client = Client(Capacity(that_takes(A_WHILE), most=10_000))
+        prober = Client(client.app)
+        many = asyncio.create_task(client.ask_often(MANY, 2))
+        while not many.done():
+            for path in PROBES:
+                await prober.ask(path)
         assert client.statuses[503]
-        return statuses
+        assert prober.statuses.total() > len(PROBES)
+        return set(prober.statuses)
 
     assert asyncio.run(main()) == {200}
 
@@ -136,4 +151,4 @@ def test_what_goes_beyond_the_limit_is_refused(caplog: pytest.LogCaptureFixture)
         assert asyncio.run(main()).statuses == {200: 4, 503: 5}
 
     [line] = [record.getMessage() for record in caplog.records]
-    assert line == "5 requests were refused: 0 are under way, and 3 may be"
+    assert line == "5 requests were refused: 0 are here, 0 of them under way"
