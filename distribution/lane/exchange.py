@@ -28,15 +28,21 @@ SECONDS_TO_END = 1.0
 
 
 class Exchange:
-    """One request of a client and its answer. `store` is where a chat completion is kept, or None."""
+    """One request of a client and its answer.
 
-    def __init__(self, body: Body[Any], service: Service, model: str, store: Any, facts: RequestFacts) -> None:
+    `store` is where a chat completion is kept, or None; `knows_done` is whether the client knows the end of a stream.
+    """
+
+    def __init__(
+        self, body: Body[Any], service: Service, model: str, store: Any, facts: RequestFacts, *, knows_done: bool
+    ) -> None:
         self._body = body
         self._request: Request = body.request
         self._service = service
         self._model = model  # as the service calls it
         self._store = store
         self._facts = facts
+        self._knows_done = knows_done
 
     async def serve(self, path: str, reader: AnswerReader[Any], receive: "Receive", send: "Send") -> None:
         """Serve the request. Raises Refusal or ServiceFailure as long as nothing has been answered."""
@@ -67,7 +73,7 @@ class Exchange:
 
     async def _pass_stream_on(self, path: str, receive: "Receive", send: "Send") -> None:
         assembly = None if self._store is None else Assembly(self._body.request.n or 1)
-        passing = Passing(self._request.model, self._service.place, send, assembly)
+        passing = Passing(self._request.model, self._service.place, send, assembly, knows_done=self._knows_done)
         answer = None
         try:
             with ClientWatch(receive) as watch:

@@ -21,13 +21,15 @@ log = logging.getLogger(__name__)
 class Passing:
     """Passes events on as soon as they are whole, under the name of the model that the client has used.
 
-    `assembly` is what the stream comes to, if anybody needs it; `place` is where it comes from, for messages.
+    `assembly` is what the stream comes to, if anybody needs it; `place` is where it comes from, for messages;
+    `knows_done` is whether the client knows the event that says that this was all.
     """
 
-    def __init__(self, model: str, place: str, send: "Send", assembly: Assembly | None) -> None:
+    def __init__(self, model: str, place: str, send: "Send", assembly: Assembly | None, *, knows_done: bool) -> None:
         self.usage: Usage | None = None
         self.has_failed = False
         self._model, self._place, self._send_message, self._assembly = model, place, send, assembly
+        self._knows_done = knows_done
         self._has_begun = False
         self._last = b""
 
@@ -54,7 +56,7 @@ class Passing:
                 for event in events.cut(part):
                     data = streams.data_of(event)
                     if data == streams.DONE:
-                        self._last = event
+                        self._last = event if self._knows_done else b""
                         return
                     whole.append(self._taken_in(event, data) if data else event)
             finally:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+CLIENT_VERSION = b"x-llamastack-client-version"
 PROVIDER_DATA = b"x-llamastack-provider-data"
 REPLAYED = "LLAMA_STACK_TEST_INFERENCE_MODE"
 """Upstream's variable for answers that are recorded and replayed, which only its own way knows."""
@@ -129,7 +130,8 @@ class Lane:
                 service, model = found
                 facts = request_facts.current.get() or RequestFacts("")
                 facts.model = body.request.model
-                exchange = Exchange(body, service, model, self._store(body.request), facts)
+                store, knows_done = self._store(body.request), not _is_of_llama_stack(scope)
+                exchange = Exchange(body, service, model, store, facts, knows_done=knows_done)
                 try:
                     with self._span(facts.model, service):
                         await exchange.serve(self._kind.path, self._kind.answer, receive, send)
@@ -183,6 +185,11 @@ def _context_of(scope: "Scope") -> Any:
     headers = {name.decode(): value.decode() for name, value in scope["headers"] if name == PROVIDER_DATA}
     user: Any = request_headers.user_from_scope(cast("dict[str, Any]", scope))
     return request_headers.request_provider_data_context(headers, user)
+
+
+def _is_of_llama_stack(scope: "Scope") -> bool:
+    """Whether the client is one of llama-stack's, which take the `[DONE]` at the end of a stream for a broken event."""
+    return any(name == CLIENT_VERSION for name, _ in scope["headers"])
 
 
 def _again(content: bytes, receive: "Receive") -> "Receive":

@@ -291,3 +291,10 @@ def test_a_stream_is_the_backends_bytes(ways: Ways) -> None:
 
 def _parsed(events: str) -> list[Any]:
     return [json.loads(line.removeprefix("data: ")) for line in events.splitlines() if line and "[DONE]" not in line]
+
+
+def test_llama_stacks_own_client_reads_a_stream_to_its_end(ways: Ways) -> None:
+    for way in (ways.lane, ways.upstream):
+        client: Any = way.client
+        stream = client.chat.completions.create(model=MODEL, messages=[HELLO], stream=True)
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == 'You said: "hello"'
