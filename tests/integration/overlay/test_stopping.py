@@ -138,7 +138,7 @@ def test_a_stream_ends_while_new_requests_are_refused(
 
         assert {"uvloop", "httptools"} <= libraries
         assert is_whole(rest)
-        assert code == 0
+        assert code == 0, served.program.log_tail()
         assert [line for line in served.errors() if "Model refresh task cancelled" not in line] == []
 
 
@@ -159,7 +159,7 @@ def test_what_does_not_end_is_cut_with_a_clear_end(
         code = served.program.process.wait(30)
 
         assert json.loads(rest[-1])["error"]["code"] == 503
-        assert code == 0
+        assert code == 0, served.program.log_tail()
         assert [line for line in served.errors() if "Model refresh task cancelled" not in line] == []
 
 
