@@ -55,9 +55,10 @@ def shutdown(original: Any) -> Any:
         self.config.timeout_graceful_shutdown = limit + SECONDS_OF_CUTTING  # for requests that cannot be cut
         cutting = asyncio.create_task(_cut_after(limit, self.server_state))
         closing = asyncio.create_task(original(self, sockets))
-        end = asyncio.get_running_loop().time() + limit + SECONDS_OF_CUTTING + SECONDS_OF_CLOSING
+        now = asyncio.get_running_loop().time
+        end = now() + limit + SECONDS_OF_CUTTING + SECONDS_OF_CLOSING
         signals = self._captured_signals
-        while not (closing.done() or _told_twice(signals)) and asyncio.get_running_loop().time() < end:
+        while not (closing.done() or _told_twice(signals)) and now() < end:
             await asyncio.wait([closing], timeout=SECONDS_BETWEEN_LOOKS)
         cutting.cancel()
         if not closing.done() or _told_twice(signals):
@@ -68,7 +69,7 @@ def shutdown(original: Any) -> Any:
         if signals:
             # uvicorn would raise them again, and the exit code would depend on who has started the server.
             signals.clear()
-            _end_within(SECONDS_OF_CLOSING)
+            _end_within(min(SECONDS_OF_CLOSING, max(end - now(), SECONDS_BETWEEN_LOOKS)))
 
     return shutdown
 
@@ -107,8 +108,9 @@ async def _cut(state: Any) -> None:
     """Have all requests in flight end, and close the connections of clients that do not take what is said to them."""
     for request in in_flight:
         request.cut()
-    end = asyncio.get_running_loop().time() + SECONDS_OF_CUTTING / 2
-    while (in_flight or state.connections) and asyncio.get_running_loop().time() < end:
+    now = asyncio.get_running_loop().time
+    end = now() + SECONDS_OF_CUTTING / 2
+    while (in_flight or state.connections) and now() < end:
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
     for connection in list(state.connections):
         connection.transport.abort()
