@@ -136,6 +136,8 @@ class Lane:
                     with self._span(facts.model, service):
                         await exchange.serve(self._kind.path, self._kind.answer, receive, send)
                 except Refusal as refusal:
+                    if refusal.status_code >= 500:  # below that it is the client's, who is told
+                        log.warning("%s refuses: %s", service.place, refusal)
                     raise HTTPException(refusal.status_code, str(refusal), refusal.headers) from refusal
                 except ServiceFailure as failure:
                     log.warning("%s %s", service.place, failure)

@@ -12,6 +12,8 @@ from tests.support.process import LOOPBACK
 MODEL, EMBEDDING_MODEL = "m", "embedding"
 DIMENSION = 8
 USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+READ = {"prompt_tokens": 3, "total_tokens": 3}
+"""Of embeddings."""
 REFUSALS = {"refuse": 400, "forbid": 401, "overload": 503, "break": 500}
 LONGEST_WAIT = 20  # seconds
 
@@ -47,7 +49,7 @@ def serve() -> Iterator[FaultyBackend]:
                     {"object": "embedding", "index": index, "embedding": [1.0] * DIMENSION}
                     for index in range(len(texts))
                 ]
-                self._send(200, {"object": "list", "model": EMBEDDING_MODEL, "data": data, "usage": USAGE})
+                self._send(200, {"object": "list", "model": EMBEDDING_MODEL, "data": data, "usage": READ})
                 return
             word = str(body["messages"][-1]["content"])
             if status := REFUSALS.get(word):
