@@ -19,7 +19,7 @@ from tests.integration.stores.texts import postgres_config
 from tests.support import postgres as postgres_server
 from tests.support.process import NotInstalled
 
-ROUNDS, MANY_ROUNDS = 4, 50
+ROUNDS, MANY_ROUNDS = 3, 50
 
 
 def test_a_killed_process_loses_nothing(config: DatabaseConfig, database: Database, tmp_path: Path, long: bool) -> None:
