@@ -199,7 +199,7 @@ def test_a_key_that_is_taken(config: Any) -> None:
         ours = Rows(config)
         await ours.create_table("things", SCHEMA)
         await ours.insert("things", ROWS[0])
-        with pytest.raises(IntegrityError, match="UNIQUE constraint failed|violates unique constraint"):
+        with pytest.raises(IntegrityError, match=r"UNIQUE constraint failed|violates unique constraint"):
             await ours.insert("things", ROWS[0])
         with pytest.raises(IntegrityError):
             await ours.insert("things", [ROWS[1], ROWS[0]])
