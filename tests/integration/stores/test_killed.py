@@ -56,7 +56,7 @@ def test_a_killed_server_loses_nothing(tmp_path: Path, long: bool) -> None:
                 before = len(lines)
                 wait_until(lambda before=before: len(lines) > before)  # type: ignore[misc]
                 time.sleep(random.Random(number).random() / 2)
-                postgres_server.signal_all(server, signal.SIGKILL)
+                postgres_server.kill(server)
         process.kill()
         reading.join()
         with cluster.running(durable=True):
