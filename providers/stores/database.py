@@ -163,29 +163,23 @@ _databases_lock = threading.Lock()
 def open_database(config: DatabaseConfig) -> Database:
     """Return the one object of a database in this process, without connecting to it yet.
 
-    SQLite's ``:memory:`` is another database each time. Raises ValueError for a backend of another kind.
+    SQLite's ``:memory:`` is another database each time.
     """
     # Drivers are imported when they are needed: a server on SQLite does not load PostgreSQL's.
-    match config:
-        case SqliteKVStoreConfig(db_path=":memory:") | SqliteSqlStoreConfig(db_path=":memory:"):
-            from providers.stores.sqlite_database import MEMORY, SqliteDatabase
+    if isinstance(config, PostgresKVStoreConfig | PostgresSqlStoreConfig):
+        from providers.stores.postgres_database import PostgresAddress, PostgresDatabase
 
-            return SqliteDatabase(MEMORY)
-        case SqliteKVStoreConfig() | SqliteSqlStoreConfig():
-            from providers.stores.sqlite_database import SqliteDatabase
+        address = PostgresAddress.of(config)
+        return _the_one(address, lambda: PostgresDatabase(address))
+    from providers.stores.sqlite_database import MEMORY, SqliteDatabase
 
-            path = Path(config.db_path)
-            if isinstance(config, SqliteSqlStoreConfig):  # as llama-stack does, for this kind alone
-                path = path.expanduser()
-            path = path.absolute()
-            return _the_one(path, lambda: SqliteDatabase(str(path)))
-        case PostgresKVStoreConfig() | PostgresSqlStoreConfig():
-            from providers.stores.postgres_database import PostgresAddress, PostgresDatabase
-
-            address = PostgresAddress.of(config)
-            return _the_one(address, lambda: PostgresDatabase(address))
-        case other:
-            raise ValueError(f"a backend of type {other.type} is no database; use SQLite or PostgreSQL")
+    if config.db_path == MEMORY:
+        return SqliteDatabase(MEMORY)
+    path = Path(config.db_path)
+    if isinstance(config, SqliteSqlStoreConfig):  # as llama-stack does, for this kind alone
+        path = path.expanduser()
+    path = path.absolute()
+    return _the_one(path, lambda: SqliteDatabase(str(path)))
 
 
 def _the_one(key: object, make: Callable[[], Database]) -> Database:

@@ -90,7 +90,9 @@ def _explained(session: Session, error: Exception, row: InsertRequest) -> Except
     """Say it without the row's values, which are nobody else's business."""
     table, _ = row.shape
     if session.is_duplicate(error):
-        return Duplicate(f"The table {table} has a row of this key already")
+        duplicate = Duplicate(f"The table {table} has a row of this key already")
+        duplicate.__cause__ = error
+        return duplicate
     if isinstance(error, ValueError):
         return error
     return ValueError(f"A row cannot be stored in the table {table}: {type(error).__name__}")

@@ -81,7 +81,8 @@ class Rows:
             try:
                 await self.database.insert(table, self._as_driver_takes_it(declared, data))
             except Duplicate as error:
-                raise IntegrityError(None, None, error) from error
+                # Llama-stack's services read in the driver's words what is wrong.
+                raise IntegrityError(None, None, error.__cause__ or error) from error
         elif data:
             rows = [dict(row) for row in data]
             await self.database.write(lambda connection: connection.execute(declared.insert(), rows).rowcount)

@@ -52,15 +52,17 @@ def hanging(postgres: Postgres) -> Iterator[None]:
     """Let a server, and each process that serves a connection, stand still until the block ends."""
     with psycopg.connect(postgres.url) as connection:
         [row] = connection.execute("SELECT pg_read_file('postmaster.pid')").fetchall()
-    group = os.getpgid(int(row[0].split()[0]))
-    processes = [
-        int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit() and _is_of(int(one.name), group)
-    ]
+    processes = _processes_of(os.getpgid(int(row[0].split()[0])))
     _send(processes, signal.SIGSTOP)
     try:
         yield
     finally:
         _send(processes, signal.SIGCONT)
+
+
+def _processes_of(parent: int) -> list[int]:
+    numbers = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+    return [number for number in numbers if _is_of(number, parent)]
 
 
 def _is_of(process: int, parent: int) -> bool:
@@ -118,21 +120,19 @@ class Cluster:
             yield program
 
 
-def signal_all(server: Program, number: signal.Signals) -> None:
-    """Send a signal to all processes of a server, each of which leads a group of its own; killed ones are gone then."""
+def kill(server: Program) -> None:
+    """Kill a server with each process that serves a connection, and wait until they are gone."""
     parent = server.process.pid
     os.kill(parent, signal.SIGSTOP)  # it starts no others meanwhile
-    children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-    for pid in (*children, parent):
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
-    while number == signal.SIGKILL and any(map(_lives, children)):
+    processes = _processes_of(parent)
+    _send(processes, signal.SIGKILL)
+    while any(map(_lives, processes)):
         time.sleep(0.01)
 
 
-def _lives(pid: int) -> bool:
+def _lives(process: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

@@ -193,13 +193,13 @@ def test_queries(config: Any) -> None:
 
 
 def test_a_key_that_is_taken(config: Any) -> None:
-    """Llama-stack's services look for this error."""
+    """Llama-stack's services look for this error and its words."""
 
     async def use() -> None:
         ours = Rows(config)
         await ours.create_table("things", SCHEMA)
         await ours.insert("things", ROWS[0])
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError, match=r"UNIQUE constraint failed|violates unique constraint"):
             await ours.insert("things", ROWS[0])
         with pytest.raises(IntegrityError):
             await ours.insert("things", [ROWS[1], ROWS[0]])

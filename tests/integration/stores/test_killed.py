@@ -19,7 +19,7 @@ from tests.integration.stores.texts import postgres_config
 from tests.support import postgres as postgres_server
 from tests.support.process import NotInstalled
 
-ROUNDS, MANY_ROUNDS = 4, 50
+ROUNDS, MANY_ROUNDS = 3, 50
 
 
 def test_a_killed_process_loses_nothing(config: DatabaseConfig, database: Database, tmp_path: Path, long: bool) -> None:
@@ -56,7 +56,7 @@ def test_a_killed_server_loses_nothing(tmp_path: Path, long: bool) -> None:
                 before = len(lines)
                 wait_until(lambda before=before: len(lines) > before)  # type: ignore[misc]
                 time.sleep(random.Random(number).random() / 2)
-                postgres_server.signal_all(server, signal.SIGKILL)
+                postgres_server.kill(server)
         process.kill()
         reading.join()
         with cluster.running(durable=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 from providers.stores.database import Database, DatabaseConfig
 from tests.integration.stores.clients import check_stored, client, said
 
-PROCESSES, ROWS = 4, 1500
+PROCESSES, ROWS = 4, 900
 
 
 def test_processes_do_not_lose_what_the_others_write(

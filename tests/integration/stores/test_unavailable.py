@@ -1,7 +1,6 @@
 """Databases that are away, that hang, that are full or may not be written: said clearly, and over when it is over."""
 
 import asyncio
-import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -74,16 +73,13 @@ def test_a_server_that_hangs_is_given_up(cluster: Cluster, monkeypatch: pytest.M
             turns += 1
         return list(await writes), turns
 
-    with cluster.running() as server:
+    with cluster.running():
         database = open_database(postgres_config(cluster.address.new_database()))
         asyncio.run(create(database))
         asyncio.run(add(database, "before"))
         asyncio.run(ids(database))
-        postgres_server.signal_all(server, signal.SIGSTOP)
-        try:
+        with postgres_server.hanging(cluster.address):
             outcomes, turns = asyncio.run(use_hanging())
-        finally:
-            postgres_server.signal_all(server, signal.SIGCONT)
         assert {str(outcome) for outcome in outcomes} == {
             f"The {database} cannot be used: it has not answered for 1 seconds"
         }
