@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.support.process import LOOPBACK
@@ -368,13 +369,27 @@ async def in_large_pieces(exchange: Exchange) -> bool:
     return True
 
 
+async def everything(exchange: Exchange) -> bool:
+    """Answer with what OpenAI's servers and vLLM may send, and with what nobody knows."""
+    if exchange.asked.is_stream:
+        await exchange.begin_stream()
+        await exchange.send(*map(chunk, [*EVENTS_OF_EVERYTHING, DONE]), END)
+        return True
+    return await body_is(EVERYTHING)(exchange)
+
+
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+ANSWERS = Path(__file__).parent / "answers"
+EVERYTHING = (ANSWERS / "everything.json").read_bytes()
+"""An answer with all there is, and odd blanks, escapes and numbers."""
+EVENTS_OF_EVERYTHING = [event + b"\n\n" for event in (ANSWERS / "everything.sse").read_bytes().strip().split(b"\n\n")]
 ERROR_EVENT = b'data: {"error": {"message": "out of memory", "type": "server_error", "code": 503}}\n\n'
 WITHOUT_CHOICES = b'{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "scripted"%s}'
 DEEP = b"[" * 100_000
 
 BEHAVIOURS: dict[str, Behaviour] = {
     "well": well,
+    "everything": everything,
     "slowly": slowly,
     "hang": hang,
     "hang in the middle": hang_in_the_middle,

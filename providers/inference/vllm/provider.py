@@ -1,7 +1,7 @@
 """llama-stack's vLLM adapter, mended where it gets in the way."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
 from types import NoneType
 from typing import Any, cast
 
@@ -121,9 +121,12 @@ class VLLMProvider(VLLMInferenceAdapter):
         return await OpenAIMixin.openai_chat_completion(self, params)
 
     async def _watched(self, stream: Any) -> AsyncIterator[Any]:
-        """Pass on a stream; hang up when nobody listens any more, upon which vLLM stops."""
+        """Pass on a stream; hang up when nobody listens any more, upon which vLLM stops.
+
+        It is the client's, or a generator of who records the client's or wraps it.
+        """
         with self._errors():
-            async with stream:
+            async with stream if hasattr(stream, "__aexit__") else aclosing(stream):
                 async for chunk in stream:
                     yield chunk
 

@@ -1,6 +1,8 @@
 """What the vLLM provider asks for, and what it makes of the answers."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from llama_stack.apis.inference import OpenAIChatCompletionRequestWithExtraBody
 from llama_stack.apis.models import Model, ModelType
 from llama_stack.core.request_headers import request_provider_data_context
 from llama_stack.core.store.registry import DiskDistributionRegistry
+from llama_stack.providers.utils.inference.openai_mixin import OpenAIMixin
 from pydantic import ValidationError
 
 from providers.inference.vllm.config import EmbeddingModel, VLLMConfig
@@ -52,6 +55,31 @@ def test_a_chat_request_without_a_limit_gets_one_if_there_is_room(
 ) -> None:
     assert chat(scripted, config, **options).choices[0].message.content == "Hello"
     assert [asked.get("max_tokens") for asked in scripted.asked] == limits
+
+
+def test_a_stream_may_be_a_bare_generator(scripted: ScriptedVllm, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    async def recorded(self: Any, params: Any) -> Any:
+        async def chunks() -> AsyncIterator[str]:
+            try:
+                yield "one"
+                yield "two"
+            finally:
+                ended.append(True)
+
+        return chunks()
+
+    monkeypatch.setattr(OpenAIMixin, "openai_chat_completion", recorded)
+
+    async def first_of(provider: Any) -> Any:
+        answer = await provider.openai_chat_completion(request(stream=True))
+        async with aclosing(answer):
+            return await anext(answer)
+
+    assert chat(scripted, stream=True) == ["one", "two"]
+    assert run(scripted.url, None, first_of) == "one"
+    assert ended == [True, True]
 
 
 @pytest.mark.parametrize(("tools", "sent"), [(None, None), ([], None), ([TOOL], "auto")])
