@@ -1,10 +1,12 @@
 """Which provider a model is of, for those who may use it, and where its service is."""
 
+import ssl
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from distribution.lane.backend import Backend, Patience
+from distribution.lane.failures import Refusal
 from providers.inference.destination import Destination, tls_context
 
 MOST_KEYS = 1000
@@ -15,10 +17,14 @@ class Service:
     """A destination as the lane sends to it: the heads of its requests, and its connections."""
 
     def __init__(self, provider_id: str, destination: Destination, backend: Backend) -> None:
-        """Raises ValueError for a header that would be more than one."""
+        """Raises Refusal for a header that would be more than one."""
         words = [word for header in destination.headers for word in header]
         if not all(word.isascii() and word.isprintable() for word in words):
-            raise ValueError("an API key has characters that no header may have")
+            raise Refusal(
+                400,
+                f"The API key for {destination.name} has characters that no header may have, such as a line end. "
+                "Correct it where it comes from: the header X-LlamaStack-Provider-Data, or the run config.",
+            )
         parts = urlsplit(destination.url)
         self.provider_id = provider_id
         self.destination = destination
@@ -49,7 +55,7 @@ class Services:
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self._known: dict[tuple[str, str | None], Service] = {}
-        self._backends: dict[str, Backend] = {}
+        self._backends: dict[tuple[str, ssl.SSLContext | None], Backend] = {}
 
     def of(self, provider: Any) -> Service | None:
         """Return the service of a provider, or None for one that does more than pass requests on.
@@ -76,7 +82,10 @@ class Services:
 
     def _backend(self, destination: Destination) -> Backend:
         place = urlsplit(destination.url)
-        key = f"{destination.name} {place.scheme}://{place.netloc}"
+        key = (
+            f"{destination.name} {place.scheme}://{place.netloc}",
+            destination.tls,
+        )  # one may trust what another does not
         if key not in self._backends:
             self._backends[key] = Backend(destination.url, destination.tls, self._patience)
         return self._backends[key]

@@ -9,6 +9,7 @@ from distribution.lane import streams
 from distribution.lane.answers import OK, Usage, usage_of
 from distribution.lane.connection import Answer
 from distribution.lane.failures import Refusal, ServiceBroke, ServiceFailure
+from distribution.verification.masking import shown
 from providers.completions.assembly import Assembly
 from providers.error_body import error_body
 
@@ -43,7 +44,7 @@ class Passing:
             self.has_failed = True
             message = str(failure) if isinstance(failure, Refusal) else f"{self._place} {failure}"
             log.warning("a stream failed: %s", message)
-            self._last = b"data: %s\n\n" % msgspec.json.encode(error_body(failure.status_code, message))
+            self._last = b"data: %s\n\n" % msgspec.json.encode(error_body(failure.status_code, str(shown(message))))
 
     async def _pass_on(self, answer: Answer) -> None:
         kind = answer.headers.get(b"content-type", b"nothing that has a type")

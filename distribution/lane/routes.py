@@ -12,7 +12,7 @@ from distribution.lane.backend import patience
 from distribution.lane.destinations import Service, Services
 from distribution.lane.exchange import Exchange
 from distribution.lane.failures import Refusal, ServiceFailure
-from distribution.lane.requests import ChatRequest, CompletionRequest, EmbeddingsRequest, Reader
+from distribution.lane.requests import Body, ChatRequest, CompletionRequest, EmbeddingsRequest, Reader
 from providers import request_facts
 from providers.request_facts import RequestFacts
 
@@ -124,32 +124,47 @@ class Lane:
         if content is None:
             return
         with _context_of(scope):
-            body = self._kind.request.read(content)
-            found = None if body is None else await self._find(body.request.model)
-            if body is not None and found is not None:
-                service, model = found
-                facts = request_facts.current.get() or RequestFacts("")
-                facts.model = body.request.model
-                store, knows_done = self._store(body.request), not _is_of_llama_stack(scope)
-                exchange = Exchange(body, service, model, store, facts, knows_done=knows_done)
-                try:
-                    with self._span(facts.model, service):
-                        await exchange.serve(self._kind.path, self._kind.answer, receive, send)
-                except Refusal as refusal:
-                    if refusal.status_code >= 500:  # below that it is the client's, who is told
-                        log.warning("%s refuses: %s", service.place, refusal)
-                    raise HTTPException(refusal.status_code, str(refusal), refusal.headers) from refusal
-                except ServiceFailure as failure:
-                    log.warning("%s %s", service.place, failure)
-                    raise HTTPException(failure.status_code, f"{service.place} {failure}") from failure
-                return
+            # A page of somebody else's can have a browser send what says that it is no JSON.
+            body = self._kind.request.read(content) if _is_json(scope) else None
+            try:
+                found = None if body is None else await self._find(body.request.model)
+                if body is not None and found is not None:
+                    await self._serve(body, *found, scope, receive, send)
+                    return
+            except Refusal as refusal:
+                raise HTTPException(refusal.status_code, str(refusal), refusal.headers) from refusal
         await self._upstream(scope, _again(content, receive), send)
 
+    async def _serve(
+        self, body: Body[Any], service: Service, model: str, scope: "Scope", receive: "Receive", send: "Send"
+    ) -> None:
+        from starlette.exceptions import HTTPException
+
+        facts = request_facts.current.get() or RequestFacts("")
+        facts.model = body.request.model
+        store, knows_done = self._store(body.request), not _is_of_llama_stack(scope)
+        exchange = Exchange(body, service, model, store, facts, knows_done=knows_done)
+        try:
+            with self._span(facts.model, service):
+                await exchange.serve(self._kind.path, self._kind.answer, receive, send)
+        except Refusal as refusal:
+            if refusal.status_code >= 500:  # below that it is the client's, who is told
+                log.warning("%s refuses: %s", service.place, refusal)
+            raise
+        except ServiceFailure as failure:
+            log.warning("%s %s", service.place, failure)
+            raise HTTPException(failure.status_code, f"{service.place} {failure}") from failure
+
     async def _find(self, model: str) -> tuple[Service, str] | None:
-        """Return where a model is served and what it is called there; None where upstream has to say what is wrong."""
+        """Return where a model is served and what it is called there; None where upstream has to say what is wrong.
+
+        Raises Refusal where upstream says something else than what is wrong.
+        """
         try:
             provider, name = await self._router._get_model_provider(model, self._kind.model_type)
             service = self.services.of(provider)
+        except Refusal:
+            raise
         except Exception:
             return None
         return None if service is None else (service, name)
@@ -180,11 +195,22 @@ async def _content(receive: "Receive") -> bytes | None:
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def _is_json(scope: "Scope") -> bool:
+    """Whether a request says that its body is JSON, as upstream's routes want it."""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            kind: bytes = value.partition(b";")[0].strip().lower()
+            return kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
+    return False
+
+
 def _context_of(scope: "Scope") -> Any:
     """Return the context of a request as upstream's routes make it: who asks, and with which keys."""
     from llama_stack.core import request_headers
 
-    headers = {name.decode(): value.decode() for name, value in scope["headers"] if name == PROVIDER_DATA}
+    headers = {
+        name.decode(): value.decode("latin-1") for name, value in scope["headers"][::-1] if name == PROVIDER_DATA
+    }
     user: Any = request_headers.user_from_scope(cast("dict[str, Any]", scope))
     return request_headers.request_provider_data_context(headers, user)
 

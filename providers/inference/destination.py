@@ -1,5 +1,6 @@
 """Where a provider's service speaks OpenAI's protocol, for whoever sends requests there without the provider."""
 
+import functools
 import ssl
 from dataclasses import dataclass
 
@@ -32,4 +33,9 @@ def tls_context(url: str, verify: ssl.SSLContext | bool = True) -> ssl.SSLContex
     """
     if isinstance(verify, ssl.SSLContext) or not url.lower().startswith("https:"):
         return verify if isinstance(verify, ssl.SSLContext) else None
-    return httpx.create_ssl_context(verify)
+    return _context(verify)
+
+
+@functools.cache
+def _context(verify: bool) -> ssl.SSLContext:
+    return httpx.create_ssl_context(verify)  # takes tens of milliseconds: no request with a new key is to wait for it

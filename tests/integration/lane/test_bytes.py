@@ -21,7 +21,8 @@ TOOL = '{"type":"function","function":{"name":"look_up","parameters":{"type":"ob
 CHAT_BODY = (
     '{ "model" : "vllm/scripted", "messages": [%s],\n "tools":[%s], "tool_choice" : {"type":"function",  "function":'
     '{"name":"look_up"}}, "parallel_tool_calls":false, "logprobs": true, "top_logprobs": 2, "temperature": 0.10,'
-    '"max_tokens":7, "stream_options": {"include_usage": true, "continuous_usage_stats": true}, "reasoning_effort": "low",'
+    '"max_tokens":7, "stream_options": {"include_usage": true, "continuous_usage_stats": true}, '
+    '"reasoning_effort": "low",'
     '"chat_template_kwargs": {"enable_thinking" : false}, "guided_json": {"a": [ ]}, "top_k": 5, "min_p": 1e-1,'
     '"logit_bias": {"50256": -100}, "seed": 18446744073709551615, "unknown": {"\\u0061": "h\\u00fcm \\/", "n": 1.0},'
     '"priority": -0, "\\u0061dd_generation_prompt": true, "prediction": {"type": "content", "content": "x"},'
