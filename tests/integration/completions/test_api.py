@@ -23,7 +23,6 @@ def test_what_is_answered_can_be_read_at_once(stack: Stack) -> None:
 @pytest.mark.parametrize("options", [{}, {"stream_options": {"include_usage": True}}], ids=["plain", "with usage"])
 def test_a_stream_is_stored_before_its_end_is_sent(stack: Stack, options: Any) -> None:
     for number in range(TRIES):
-        completion_id, found = "", []
         stream = stack.openai.chat.completions.create(
             model=MODEL,
             messages=[{"role": "user", "content": "Hello"}],
@@ -31,13 +30,10 @@ def test_a_stream_is_stored_before_its_end_is_sent(stack: Stack, options: Any) -
             stream=True,
             **options,
         )
-        for chunk in stream:
-            completion_id = chunk.id
-            if any(choice.finish_reason for choice in chunk.choices):
-                found.append(stack.openai.chat.completions.retrieve(completion_id))
-        assert completion_id == f"chatcmpl-streamed-{number}"
-        assert [one.choices[0].message.content for one in found] == ['You said: "Hello"']
-        assert (found[0].usage and found[0].usage.total_tokens) == (2 if options else None)
+        assert {chunk.id for chunk in stream} == {f"chatcmpl-streamed-{number}"}
+        found = stack.openai.chat.completions.retrieve(f"chatcmpl-streamed-{number}")
+        assert found.choices[0].message.content == 'You said: "Hello"'
+        assert (found.usage and found.usage.total_tokens) == (2 if options else None)
     assert len(stack.stored()) == TRIES
 
 
