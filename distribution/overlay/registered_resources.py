@@ -109,7 +109,7 @@ def register(original: Any) -> Any:
     advisory="models-used-unchecked",
 )
 def get_model_provider(original: Any) -> Any:
-    from llama_stack.apis.common.errors import ModelNotFoundError
+    from llama_stack.apis.common.errors import ModelNotFoundError, ModelTypeError
     from llama_stack.core.access_control.access_control import is_action_allowed
     from llama_stack.core.access_control.datatypes import Action
     from llama_stack.core.datatypes import ModelWithOwner
@@ -130,9 +130,13 @@ def get_model_provider(original: Any) -> Any:
 
     async def get_model_provider(self: Any, model_id: str, expected_model_type: Any) -> Any:
         table = self.routing_table
-        if await table.get_object_by_identifier("model", model_id) is None and not (
-            await may_use_unregistered(table, model_id, expected_model_type)
-        ):
+        model = await table.get_object_by_identifier("model", model_id)
+        if model is not None and model.provider_id in table.impls_by_provider_id:
+            # Upstream looks the model up twice more to come to the same.
+            if model.model_type != expected_model_type:
+                raise ModelTypeError(model_id, model.model_type, expected_model_type)
+            return table.impls_by_provider_id[model.provider_id], model.provider_resource_id
+        if model is None and not await may_use_unregistered(table, model_id, expected_model_type):
             raise ModelNotFoundError(model_id)
         return await original(self, model_id, expected_model_type)
 

@@ -206,9 +206,13 @@ def _refusal(status: int, detail: str) -> Exception:
 
 def _length(scope: "Scope") -> tuple[int, bool]:
     """Return the length that the headers give, and whether the body comes without one."""
-    headers = dict(scope["headers"])
-    length = headers.get(b"content-length", b"")
-    return int(length) if length.isdigit() else 0, b"transfer-encoding" in headers
+    length, comes_in_chunks = 0, False
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            length = int(value) if value.isdigit() else 0
+        elif name == b"transfer-encoding":
+            comes_in_chunks = True
+    return length, comes_in_chunks
 
 
 def _is_form(scope: "Scope") -> bool:
