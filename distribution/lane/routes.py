@@ -13,6 +13,7 @@ from distribution.lane.destinations import Service, Services
 from distribution.lane.exchange import Exchange
 from distribution.lane.failures import Refusal, ServiceFailure
 from distribution.lane.requests import Body, ChatRequest, CompletionRequest, EmbeddingsRequest, Reader
+from distribution.lane.urls import may_be_followed
 from providers import request_facts
 from providers.request_facts import RequestFacts
 
@@ -127,7 +128,7 @@ class Lane:
             # A page of somebody else's can have a browser send what says that it is no JSON.
             body = self._kind.request.read(content) if _is_json(scope) else None
             try:
-                found = None if body is None else await self._find(body.request.model)
+                found = await self._find(body.request.model) if body and may_be_followed(body) else None
                 if body is not None and found is not None:
                     await self._serve(body, *found, scope, receive, send)
                     return

@@ -187,3 +187,41 @@ def test_many_keys_leave_nothing_behind(served: Served) -> None:
         assert served.post({}, key_header("vllm", f"key-{number}"))[0] == 200
 
     assert served.backend.made - connections <= 2
+
+
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/latest", "file:///etc/passwd", "http://localhost:8321/", " file:///a"]
+)
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "URL"}},
+        {"type": "image_url", "image_url": "URL"},
+        {"type": "video_url", "video_url": {"url": "URL"}},
+        {"type": "audio_url", "audio_url": {"url": "URL"}},
+        {"type": "text", "text": "a", "image_url": {"url": "URL"}},
+        {"type": "file", "file": {"a": [{"file_url": ["URL"]}]}},
+        {"type": "IMAGE_URL", "Image_Url": {"Url": "URL"}},
+    ],
+)
+def test_a_models_server_is_led_nowhere_it_may_not_go(served: Served, url: str, part: dict[str, Any]) -> None:
+    for escaped in (False, True):
+        content = (
+            json.dumps([part]).replace('"URL"', json.dumps(url)).replace("_url", "_\\u0075rl" if escaped else "_url")
+        )
+        for role in ('"role": "user"', '"role": "tool", "tool_call_id": "a"'):
+            body = f'{{"model": "vllm/{MODEL}", "messages": [{{{role}, "content": {content}}}]}}'
+            status, _, asked = served.post(body.encode())
+
+            # Upstream's way passes on what it knows of a part, and no more.
+            assert status in (400, 403) or (asked is not None and url not in asked.body.decode())
+
+
+def test_a_models_server_may_fetch_what_is_public(served: Served) -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://public.example/a.png"}}
+    itself = {"type": "image_url", "image_url": {"url": "DATA:image/png;base64,AAAA"}}
+    status, _, asked = served.post({"messages": [{"role": "user", "content": [image, itself]}]})
+
+    assert status == 200
+    assert asked is not None
+    assert asked.json["messages"][0]["content"] == [image, itself]
