@@ -16,7 +16,7 @@ from tests.support import postgres as postgres_server
 from tests.support.faulty_backend import EMBEDDING_MODEL, MODEL
 from tests.support.postgres import Postgres
 from tests.support.process import Program
-from tests.support.run_configs import postgres_sql, run_config, vllm_provider
+from tests.support.run_configs import postgres_kv, postgres_sql, run_config, vllm_provider
 from tests.support.stack_server import StackServer, serve
 
 CHAT, TEXTS, EMBEDDINGS = "chat/completions", "completions", "embeddings"
@@ -111,7 +111,8 @@ def fill(path: Path) -> None:
 
 def test_a_database_that_hangs(postgres: Postgres, tmp_path: Path) -> None:
     database = postgres.new_database()
-    with served(tmp_path, sql_backend=postgres_sql(database)) as server, ThreadPoolExecutor(8) as pool:
+    backends = {"kv_backend": postgres_kv(database, "kv"), "sql_backend": postgres_sql(database)}
+    with served(tmp_path, **backends) as server, ThreadPoolExecutor(8) as pool:
         first = server.chat().json()["id"]
         assert server.is_stored(first)
 
