@@ -78,7 +78,7 @@ class AccessLog:
         finally:
             left = has_left(send)
             status = status or (CLIENT_LEFT if left else FAILED)
-            if self._output and (status >= FIRST_OF_MISTAKES or scope["path"] not in self._silent):
+            if self._output and facts.has_line and (status >= FIRST_OF_MISTAKES or scope["path"] not in self._silent):
                 self._output.write(self._line(scope, facts, status, time.perf_counter() - begun, left))
 
 

@@ -4,6 +4,7 @@ Where a key-value store lies on a server, what other replicas have written there
 file has a single writer, and upstream's copy in memory is right.
 """
 
+import asyncio
 import time
 from typing import Any
 
@@ -13,6 +14,9 @@ REGISTRY = "llama_stack.core.store.registry:CachedDiskDistributionRegistry"
 
 TRUSTED_SECONDS = 1.0
 """How long a registered resource that is known may be used without asking whether another replica changed it."""
+
+PATIENCE = 1.0
+"""How many seconds a store has to say what has become of a resource that is known; as long it is then left alone."""
 
 SHARED = ("MongoDBKVStoreImpl", "RedisKVStoreImpl")
 """Of llama-stack's own stores, those on a server. This distribution's say it themselves."""
@@ -39,7 +43,15 @@ def get(from_cache: Any) -> Any:
         fresh = key in self.cache and time.monotonic() - read.get(key, 0) < TRUSTED_SECONDS
         if fresh or not is_shared(self.kvstore):
             return await from_cache(self, type, identifier)
-        found = await DiskDistributionRegistry.get(self, type, identifier)
+        known = self.cache.get(key)
+        try:
+            async with asyncio.timeout(None if known is None else PATIENCE):
+                found = await DiskDistributionRegistry.get(self, type, identifier)
+        except Exception:  # the store is away, or hangs: what is known is good enough
+            if known is None:
+                raise
+            read[key] = time.monotonic() + PATIENCE
+            return known
         if found is None:
             self.cache.pop(key, None)
         else:

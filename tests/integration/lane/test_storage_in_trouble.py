@@ -94,7 +94,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
 
         (disk / "filler").unlink()
         server.program.wait_until(lambda: server.is_stored(server.chat().json()["id"]), timeout=20)
-        assert "could not be stored" in server.health()["detail"]
+        assert "are stored again. Lost" in server.health()["detail"]
         assert "Traceback" not in server.program.log.read_text()
 
 
@@ -133,7 +133,7 @@ def test_a_database_that_hangs(postgres: Postgres, tmp_path: Path) -> None:
 
         server.program.wait_until(lambda: server.is_stored(server.chat().json()["id"]), timeout=60)
         assert server.is_stored(first)
-        assert "could not be stored" in server.health()["detail"]
+        assert "are stored again. Lost" in server.health()["detail"]
         assert "Traceback" not in server.program.log.read_text()
 
 
