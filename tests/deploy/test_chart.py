@@ -607,12 +607,14 @@ def test_routes_are_switched_off_before_any_are_permitted(policy: Any, rest: lis
 
 def test_what_may_be_reached_and_sent_is_one_variable_each() -> None:
     outgoing = {"allow": ["10.20.0.0/16", "*.example"], "refuse": ["kubernetes.default.svc"]}
-    deployment, _ = servers({"outgoing": outgoing, "limits": {"requestBytes": 67108864, "fileBytes": 10737418240}})
+    limits = {"requestBytes": 67108864, "fileBytes": 10737418240, "concurrentRequests": 500}
+    deployment, _ = servers({"outgoing": outgoing, "limits": limits})
     assert variables(deployment) == {
         "RUN_CONFIG_PATH": "/etc/llama-stack/run.yaml",
         "LLAMA_STACK_OUTGOING": "allow 10.20.0.0/16 *.example; refuse kubernetes.default.svc",
         "MAX_REQUEST_BYTES": "67108864",
         "FILES_MAX_BYTES": "10737418240",
+        "MAX_CONCURRENT_REQUESTS": "500",
         "SHUTDOWN_GRACE_SECONDS": "45",
     }
     deployment, _ = servers({"storedCompletions": {"byDefault": False, "days": 30}})

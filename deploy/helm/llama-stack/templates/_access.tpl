@@ -21,6 +21,7 @@
 {{- with $outgoing }}{{ $_ := set $variables "LLAMA_STACK_OUTGOING" (join "; " .) }}{{ end }}
 {{- with .Values.limits.requestBytes }}{{ $_ := set $variables "MAX_REQUEST_BYTES" (int64 . | toString) }}{{ end }}
 {{- with .Values.limits.fileBytes }}{{ $_ := set $variables "FILES_MAX_BYTES" (int64 . | toString) }}{{ end }}
+{{- with .Values.limits.concurrentRequests }}{{ $_ := set $variables "MAX_CONCURRENT_REQUESTS" (int64 . | toString) }}{{ end }}
 {{- with .Values.storedCompletions }}
 {{- if kindIs "bool" .byDefault }}{{ $_ := set $variables "STORE_CHAT_COMPLETIONS" (toString .byDefault) }}{{ end }}
 {{- with .days }}{{ $_ := set $variables "STORED_COMPLETIONS_DAYS" (int64 . | toString) }}{{ end }}
