@@ -29,10 +29,10 @@ class Service:
         self.provider_id = provider_id
         self.destination = destination
         self.backend = backend
-        self.place = f"{destination.name} at {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self.place = f"{destination.name} at {parts.scheme}://{parts.netloc}{parts.path}"
         self._path = parts.path.rstrip("/")
         self._headers = "".join(f"{name}: {value}\r\n" for name, value in destination.headers)
-        self._host = parts.netloc.rpartition("@")[2]
+        self._host = parts.netloc
         self._heads: dict[tuple[str, bool], bytes] = {}
 
     def request(self, path: str, body: bytes, *, stream: bool) -> bytes:
@@ -54,26 +54,31 @@ class Services:
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
-        self._known: dict[tuple[str, str | None], Service] = {}
+        self._known: dict[tuple[str, str | None], Service | None] = {}
         self._backends: dict[tuple[str, ssl.SSLContext | None], Backend] = {}
 
-    def of(self, provider: Any) -> Service | None:
+    def of(self, provider: Any, model: str) -> Service | None:
         """Return the service of a provider, or None for one that does more than pass requests on.
 
-        Raises what the provider raises that has no API key for this request.
+        Raises what the provider raises that has no API key for this request, or may not be asked for the model.
         """
         if not _passes_on(provider):
             return None
+        provider._validate_model_allowed(model)
         key = provider._get_api_key_from_config_or_provider_data()
         name = provider.__provider_id__
         if (name, key) not in self._known:
-            destination = _destination(provider)
-            if _has_proxy(destination.url):
-                return None
             if len(self._known) >= MOST_KEYS:
                 self._known.clear()
-            self._known[name, key] = Service(name, destination, self._backend(destination))
+            self._known[name, key] = self._service(name, _destination(provider))
         return self._known[name, key]
+
+    def _service(self, provider_id: str, destination: Destination) -> Service | None:
+        place = urlsplit(destination.url)
+        # OpenAI's client knows how to ask a proxy, and what to make of a name and a password in a URL.
+        if _has_proxy(destination.url) or place.username is not None:
+            return None
+        return Service(provider_id, destination, self._backend(destination))
 
     def close(self) -> None:
         """Close all connections."""
@@ -82,10 +87,8 @@ class Services:
 
     def _backend(self, destination: Destination) -> Backend:
         place = urlsplit(destination.url)
-        key = (
-            f"{destination.name} {place.scheme}://{place.netloc}",
-            destination.tls,
-        )  # one may trust what another does not
+        # One may trust what another does not.
+        key = (f"{destination.name} {place.scheme}://{place.netloc}", destination.tls)
         if key not in self._backends:
             self._backends[key] = Backend(destination.url, destination.tls, self._patience)
         return self._backends[key]
@@ -119,7 +122,7 @@ def _destination(provider: Any) -> Destination:
 
 
 def _has_proxy(url: str) -> bool:
-    """Whether requests to a service go by a proxy, which OpenAI's client knows how to ask."""
+    """Whether requests to a service go by a proxy."""
     parts = urlsplit(url)
     proxies = getproxies()
     return bool((proxies.get(parts.scheme) or proxies.get("all")) and not proxy_bypass(parts.netloc))

@@ -163,7 +163,7 @@ class Lane:
         """
         try:
             provider, name = await self._router._get_model_provider(model, self._kind.model_type)
-            service = self.services.of(provider)
+            service = self.services.of(provider, name)
         except Refusal:
             raise
         except Exception:
