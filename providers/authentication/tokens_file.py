@@ -18,7 +18,7 @@ NOBODY_IN_PARTICULAR = "default"
 SHORTEST = 16
 """Characters; a shorter token can be guessed."""
 LARGEST_FILE = 1 << 20
-"""Bytes; the file is read for every request."""
+"""Bytes; the file is read while a request waits."""
 SENDABLE = re.compile(r"[\x21-\x7e]+")
 """What a client can send in a header."""
 

@@ -1,7 +1,9 @@
 """What a file of tokens says, and that what it says now is what counts."""
 
 import asyncio
+import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,53 @@ def test_what_the_file_says_now_counts(tmp_path: Path) -> None:
     file.write_text(f'{BOB},bob,,"red"\n')
     user = asyncio.run(provider.validate_token(BOB))
     assert (user.principal, user.attributes) == ("bob", {"roles": ["bob"], "teams": ["red"]})
+
+
+@pytest.fixture
+def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with Alice's token that has been as it is for an hour."""
+    file = tmp_path / "tokens"
+    file.write_text(f"{ALICE},alice\n")
+    later = time.time() + 3600
+    monkeypatch.setattr(time, "time", lambda: later)
+    return file
+
+
+def test_a_file_that_stays_is_read_once(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = StaticTokenAuthProvider(StaticTokenAuthConfig(file=settled))
+    reads: list[Path] = []
+    read = Path.read_bytes
+
+    def counted(path: Path) -> bytes:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    for _ in range(3):
+        assert asyncio.run(provider.validate_token(ALICE)).principal == "alice"
+    assert reads == [settled]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_change_to_as_many_bytes_with_the_same_time_counts_at_once(settled: Path, replaced: bool) -> None:
+    provider = StaticTokenAuthProvider(StaticTokenAuthConfig(file=settled))
+    asyncio.run(provider.validate_token(ALICE))
+    before = settled.stat()
+
+    other = settled.with_name("other") if replaced else settled
+    while not other.exists() or other.stat().st_ctime_ns == before.st_ctime_ns:  # the clock of files ticks slowly
+        other.write_text(f"{BOB},alice\n")
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.rename(settled)
+
+    assert asyncio.run(provider.validate_token(BOB)).principal == "alice"
+    with pytest.raises(NotAuthenticated):
+        asyncio.run(provider.validate_token(ALICE))
+
+
+def test_a_file_that_goes_lets_nobody_in(settled: Path) -> None:
+    provider = StaticTokenAuthProvider(StaticTokenAuthConfig(file=settled))
+    asyncio.run(provider.validate_token(ALICE))
+    settled.unlink()
+    with pytest.raises(AuthenticationUnavailable, match="No such file"):
+        asyncio.run(provider.validate_token(ALICE))
