@@ -4,13 +4,15 @@ import asyncio
 import importlib
 import inspect
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
+from distribution.overlay.spans import CAPTURE_CONTENT
 from distribution.overlay.tracing import NoTelemetry, deprecated_routes
 
+Finished = Callable[[], list[Any]]
 tracing: Any = importlib.import_module("llama_stack.providers.utils.telemetry.tracing")
 trace_protocol: Any = importlib.import_module("llama_stack.providers.utils.telemetry.trace_protocol")
 
@@ -42,20 +44,15 @@ class Implementation(Protocol):
         """Yield the argument."""
         yield argument
 
+    async def failing(self) -> None:
+        """Fail."""
+        raise RuntimeError("as it says")
+
+    async def get_provider_impl(self, key: str) -> Any:
+        """As upstream's routing tables have it."""
+
     def _own(self, argument: Any) -> Any:
         return argument
-
-
-class Events:
-    """Takes the events of a trace."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def log_event(self, event: Any) -> None:
-        """Note the beginning of a span."""
-        if name := getattr(event.payload, "name", None):
-            self.names.append(name)
 
 
 async def call_all(argument: Any) -> list[Any]:
@@ -69,15 +66,55 @@ def test_outside_of_a_trace_nothing_is_written_down() -> None:
     assert asyncio.run(call_all(argument)) == [argument] * 3
 
 
-def test_in_a_trace_each_method_is_a_span() -> None:
-    events = Events()
+def test_in_a_trace_each_method_is_a_span_and_nothing_is_written_down(finished: Finished) -> None:
+    argument = Unwritable()
 
     async def traced() -> list[Any]:
-        tracing.CURRENT_TRACE_CONTEXT.set(tracing.TraceContext(events, "1"))
-        return await call_all("x")
+        tracing.CURRENT_TRACE_CONTEXT.set(tracing.TraceContext(None, "1"))
+        return await call_all(argument)
 
-    assert asyncio.run(traced()) == ["x"] * 3
-    assert events.names == ["Implementation.now", "Implementation.later", "Implementation.one_by_one"]
+    assert asyncio.run(traced()) == [argument] * 3
+    assert {span.name: span.attributes["__type__"] for span in finished()} == {
+        "Implementation.now": "sync",
+        "Implementation.later": "async",
+        "Implementation.one_by_one": "async_generator",
+    }
+
+
+def test_what_fails_ends_its_span(finished: Finished) -> None:
+    trace = tracing.TraceContext(None, "1")
+
+    async def traced() -> None:
+        tracing.CURRENT_TRACE_CONTEXT.set(trace)
+        await Implementation().failing()
+
+    with pytest.raises(RuntimeError, match="as it says"):
+        asyncio.run(traced())
+    assert [span.name for span in finished()] == ["Implementation.failing"]
+    assert trace.spans == []
+
+
+def test_with_content_arguments_and_results_are_in_spans(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CAPTURE_CONTENT, "true")
+
+    async def traced() -> list[Any]:
+        tracing.CURRENT_TRACE_CONTEXT.set(tracing.TraceContext(None, "1"))
+        return await call_all("said")
+
+    asyncio.run(traced())
+    now, later, one_by_one = (span.attributes for span in finished())
+    assert now["__args__"] == later["__args__"] == one_by_one["__args__"] == '{"argument": "said"}'
+    assert now["output"] == later["output"] == "said"
+    assert one_by_one["chunk_count"] == "1"
+
+
+def test_what_routers_look_up_is_no_span(finished: Finished) -> None:
+    async def traced() -> None:
+        tracing.CURRENT_TRACE_CONTEXT.set(tracing.TraceContext(None, "1"))
+        await Implementation().get_provider_impl("model")
+
+    asyncio.run(traced())
+    assert finished() == []
 
 
 def test_methods_are_of_the_kind_that_they_were() -> None:
@@ -98,6 +135,18 @@ def test_telemetry_that_is_off_starts_no_thread_and_no_handler(monkeypatch: pyte
     assert isinstance(adapter, NoTelemetry)
     assert tracing.BACKGROUND_LOGGER is None
     assert (logging.getLogger().handlers, logging.getLogger().level) == (handlers, level)
+
+
+def test_the_pattern_of_a_route_is_tried_once() -> None:
+    find = importlib.import_module("llama_stack.core.server.tracing").find_matching_route
+    some: Any = {"post": {"^/a$": (None, "/a", "some"), "^/b/(?P<c>[^/]+)$": (None, "/b/{c}", "one")}}
+    other: Any = {"post": {"^/a$": (None, "/a", "other")}}
+
+    assert [find("post", "/a", some)[3] for _ in range(2)] == ["some", "some"]
+    assert [find("post", path, some)[1] for path in ("/b/1", "/b/2")] == [{"c": "1"}, {"c": "2"}]
+    assert find("post", "/a", other)[3] == "other"
+    with pytest.raises(ValueError, match="No endpoint"):
+        find("get", "/a", other)
 
 
 def test_deprecated_routes_are_known() -> None:
