@@ -16,8 +16,8 @@ from tests.support.scenarios import expected
 DRIVER = (Path(__file__).parent / "scenario_driver.py").read_text(encoding="utf-8")
 LAUNCHES = ("entrypoint", "operator")
 
-# FILE:LINE:COLUMN: SEVERITY: ... (CODE)
-REPORT_LINE = re.compile(r"^\S+:(\d+):\d+: (error|warning): .* \(([a-z-]+)\)$", re.MULTILINE)
+# FILE:LINE:COLUMN: SEVERITY: ... (CODE); where the server goes on to start it is a line of its log.
+REPORT_LINE = re.compile(r"^(?:\S+ WARNING core: )?\S+:(\d+):\d+: (error|warning): .* \(([a-z-]+)\)$", re.MULTILINE)
 
 RunInImage = Callable[..., CompletedProcess[str]]
 
