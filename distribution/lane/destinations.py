@@ -104,6 +104,7 @@ def _passes_on(provider: Any) -> bool:
     own = ("openai_chat_completion", "openai_completion", "openai_embeddings", "client", "get_extra_client_params")
     return (
         isinstance(provider, OpenAIMixin)
+        and kind.__module__.startswith("llama_stack.")  # nobody knows what those of other packages do
         and all(getattr(kind, name) is getattr(OpenAIMixin, name) for name in own)
         and not provider.overwrite_completion_id
         and not provider.download_images
