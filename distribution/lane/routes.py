@@ -77,36 +77,33 @@ KINDS = (
 
 def install(app: "FastAPI", router: Any) -> None:
     """Open the lane of an application; `router` is upstream's of the inference API, or None where there is none."""
-    from fastapi.routing import APIRoute
     from llama_stack.core.routers.inference import InferenceRouter
     from starlette.routing import Route
+
+    from providers.api_routes import routes_of
+    from providers.lifespan import run_alongside
 
     if not isinstance(router, InferenceRouter) or REPLAYED in os.environ:
         return
     lanes = []
     for kind in KINDS:
-        for route in [one for one in app.routes if isinstance(one, APIRoute) and one.endpoint.__name__ == kind.method]:
+        for route in routes_of(app, kind.method):
             lane = Lane(kind, router, route.handle)
             lanes.append(lane)
             app.router.routes.insert(0, Route(route.path, lane, methods=["POST"], include_in_schema=False))
-    _open_while_serving(app, lanes)
+    run_alongside(app, lambda: _services_of(lanes))
 
 
-def _open_while_serving(app: "FastAPI", lanes: "list[Lane]") -> None:
-    serve = app.router.lifespan_context
-
-    @asynccontextmanager
-    async def lifespan(app: "FastAPI") -> AsyncGenerator[Any]:
-        services = Services(patience())
-        for lane in lanes:
-            lane.services = services
-        try:
-            async with serve(app) as state:
-                yield state
-        finally:
-            services.close()
-
-    app.router.lifespan_context = lifespan
+@asynccontextmanager
+async def _services_of(lanes: "list[Lane]") -> AsyncGenerator[None]:
+    """Give all lanes the same connections, which belong to the event loop of the server."""
+    services = Services(patience())
+    for lane in lanes:
+        lane.services = services
+    try:
+        yield
+    finally:
+        services.close()
 
 
 class Lane:
@@ -185,15 +182,9 @@ class Lane:
 
 
 async def _content(receive: "Receive") -> bytes | None:
-    """Return the body of a request, or None where its client has gone."""
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+    """Return the body of a request, which RequestLimits hands on in one piece, or None where its client has gone."""
+    message = await receive()
+    return message["body"] if message["type"] == "http.request" else None
 
 
 def _is_json(scope: "Scope") -> bool:

@@ -23,7 +23,8 @@ _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _random = Random()  # noqa: S311 (ids tell requests apart, and open nothing)
 
 PROBES = frozenset({"/v1/health", "/v1/version"})
-"""What is asked every few seconds; only a refusal is worth a line."""
+"""What is asked every few seconds, and decides whether the server lives on: never made to wait for room, and only its
+refusal is worth a line."""
 FIRST_OF_MISTAKES = 400
 CLIENT_LEFT = 499
 """nginx's status for a client that had gone before the answer came; nobody is sent it."""

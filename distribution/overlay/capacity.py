@@ -8,6 +8,7 @@ from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from distribution.logs.access import PROBES
 from distribution.overlay.declaration import change
 from distribution.upstream.application import APPLICATION_FACTORY
 from distribution.upstream.settings import MAX_CONCURRENT_REQUESTS
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PROBES = frozenset({"/v1/health", "/v1/version"})
-"""What is never refused: whoever asks decides whether the server lives on."""
 FEW = 64
 """So many requests at once are not too many, however long each of them keeps the server."""
 TICK = 0.05

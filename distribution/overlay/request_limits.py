@@ -87,12 +87,12 @@ def _uploads(app: Any) -> frozenset[str]:
     """The paths that take files, whose size the provider limits while they come in."""
     from llama_stack.apis.datatypes import Api
 
+    from providers.api_routes import routes_of
     from providers.files.provider import FilesProvider
 
     if not isinstance(app.stack.impls.get(Api.files), FilesProvider):
         return frozenset()
-    routes = [route for route in app.routes if getattr(route.endpoint, "__name__", "") == "openai_upload_file"]
-    return frozenset(route.path for route in routes)
+    return frozenset(route.path for route in routes_of(app, "openai_upload_file"))
 
 
 class RequestLimits:

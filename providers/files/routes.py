@@ -11,7 +11,6 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from llama_stack.core.request_headers import request_provider_data_context, user_from_scope
 from llama_stack.core.server.server import translate_exception
 from llama_stack.log import get_logger
@@ -22,6 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Send
 
+from providers.api_routes import routes_of
 from providers.files import byte_range, content_disposition
 from providers.files.checked_reader import CheckedReader
 from providers.files.early_answer import EarlyAnswer
@@ -55,9 +55,8 @@ def install(app: FastAPI, files: object) -> None:
 
 def _put_in_front(app: FastAPI, name: str, method: str, endpoint: Endpoint, *middleware: Middleware) -> None:
     """Add a route before each of llama-stack's for the API method ``name``."""
-    paths = [route.path for route in app.routes if isinstance(route, APIRoute) and route.endpoint.__name__ == name]
-    for path in paths:
-        app.router.routes.insert(0, Route(path, _as_upstream(endpoint), methods=[method], middleware=middleware))
+    for route in routes_of(app, name):
+        app.router.routes.insert(0, Route(route.path, _as_upstream(endpoint), methods=[method], middleware=middleware))
 
 
 def _as_upstream(endpoint: Endpoint) -> Endpoint:

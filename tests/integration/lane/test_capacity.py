@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from distribution.overlay.capacity import ACCEPTED_IN_A_TURN, PROBES
+from distribution.logs.access import PROBES
+from distribution.overlay.capacity import ACCEPTED_IN_A_TURN
 from tests.support import faulty_backend
 from tests.support.faulty_backend import MODEL
 from tests.support.process import LOOPBACK

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from distribution.logs.access import PROBES
 from distribution.overlay import capacity
-from distribution.overlay.capacity import FEW, PROBES, SECONDS_BETWEEN_LINES, Capacity
+from distribution.overlay.capacity import FEW, SECONDS_BETWEEN_LINES, Capacity
 from providers import request_facts
 from providers.request_facts import RequestFacts
 
